@@ -1,0 +1,1 @@
+"""Whole systems, ready to run: a pipeline and what belongs to it."""

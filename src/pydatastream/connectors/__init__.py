@@ -1,0 +1,1 @@
+"""Connectors: one service each, as a source, a sink, or both."""

@@ -1,0 +1,1 @@
+"""Formats: one way to write rows as bytes each."""

@@ -1,0 +1,1 @@
+"""Operators that learn while the stream goes by."""

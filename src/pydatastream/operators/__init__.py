@@ -1,0 +1,1 @@
+"""Operators: one kind of step each."""

@@ -1,0 +1,1 @@
+"""What components are built from: no contract, no component, one folder per matter."""

@@ -1,0 +1,1 @@
+"""What alerts are built from: runs of a condition, what happens in them, messages."""

@@ -1,0 +1,1 @@
+"""Avro: types, records, blocks, and the schema registry."""

@@ -1,0 +1,1 @@
+"""Access to AWS services and what their errors mean."""

@@ -1,0 +1,1 @@
+"""Databases that speak SQL: what the source and the sink `sql` share."""

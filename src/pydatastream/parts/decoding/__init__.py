@@ -1,0 +1,1 @@
+"""Bytes to columns and back, record by record where one is bad."""

@@ -1,0 +1,1 @@
+"""Local files: found, tailed, unpacked, cut into records, staged and revealed."""

@@ -1,0 +1,1 @@
+"""What connectors that carry messages share."""

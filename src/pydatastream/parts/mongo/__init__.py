@@ -1,0 +1,1 @@
+"""Documents and sessions of a MongoDB server."""

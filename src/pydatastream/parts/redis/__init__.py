@@ -1,0 +1,1 @@
+"""Redis, as its source and its sink need it: one connection, its readers, its commands."""

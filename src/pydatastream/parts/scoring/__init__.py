@@ -1,0 +1,1 @@
+"""What detectors are built from: one kernel that keys, guards and remembers for all of them."""

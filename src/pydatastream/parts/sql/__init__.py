@@ -1,0 +1,1 @@
+"""SQL text as Polars expressions: grammar, values, functions, compiler."""

@@ -1,0 +1,1 @@
+"""Pipes, standard output, seeded random numbers."""

@@ -1,0 +1,1 @@
+"""Arrays in files that any tool can read, and none runs."""

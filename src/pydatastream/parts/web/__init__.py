@@ -1,0 +1,1 @@
+"""HTTP requests, and a small door that listens."""

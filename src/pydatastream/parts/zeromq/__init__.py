@@ -1,0 +1,1 @@
+"""ZeroMQ, as its source and its sink need it: sockets, frames, stamps."""

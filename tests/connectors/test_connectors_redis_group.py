@@ -1,0 +1,158 @@
+"""Workers that share a stream: each entry is done by one of them, also when one dies."""
+
+import itertools
+
+import pytest
+from redis_parts import height, joined, numbers, published, sink, source
+
+from pydatastream.core.errors import SourceGap
+from pydatastream.core.source import Read
+
+
+@pytest.fixture
+def key(redis_server, request):
+    redis_server.cli("FLUSHALL")
+    return request.node.name
+
+
+def worker(server, key, name="w", **options):
+    return source(server, stream=key, group="g", consumer=name, schema={"id": "int"}, **options)
+
+
+def opened(one, **job):
+    return one.open(one.stream, Read(one.declared(), **{"rows": 5, **job}))
+
+
+def took(reader, count):
+    """Batches with at least so many rows; fewer if nothing comes for a while."""
+    found, silent = [], 0
+    for batch in reader:
+        silent = 0 if batch else silent + 1
+        found += [batch] if batch else []
+        if silent > 3 or sum(map(height, found)) >= count:
+            break
+    return found
+
+
+def ids(batches):
+    return joined(batches)["id"].to_list() if batches else []
+
+
+def pending(server, key):
+    return int(server.cli("XPENDING", key, "g").split()[0])
+
+
+def test_what_is_not_acknowledged_comes_again(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(20))
+    reader = opened(worker(redis_server, key))
+    first, second, third, *_ = took(reader, 15)
+    reader.commit(first.offset)
+    assert pending(redis_server, key) == 10
+    reader.close()
+    again = opened(worker(redis_server, key), resume=first.offset)
+    assert ids(took(again, 15)) == list(range(5, 20))
+
+
+def test_what_was_committed_and_not_acknowledged_comes_not_again(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(20))
+    reader = opened(worker(redis_server, key))
+    first, second, *_ = took(reader, 15)
+    reader.close()
+    again = opened(worker(redis_server, key), resume=second.offset)
+    batches = took(again, 10)
+    assert ids(batches) == list(range(10, 20))
+    again.commit(batches[-1].offset)
+    assert pending(redis_server, key) == 0
+
+
+def test_every_batch_can_be_read_again(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(20))
+    reader = opened(worker(redis_server, key))
+    batches = took(reader, 20)
+    reader.close()
+    again = opened(worker(redis_server, key))
+    batches += took(again, 20)  # now by their ids, as they are pending
+    for before, batch in itertools.pairwise([None, *batches]):
+        resume = before.offset if before else None
+        (same,) = list(opened(worker(redis_server, key), resume=resume, until=batch.offset))
+        assert same.rows.equals(batch.rows)
+        assert same.offset == batch.offset
+
+
+def test_two_workers_share_a_stream_and_nothing_is_lost(redis_server, key):
+    one, two = (opened(worker(redis_server, key, name)) for name in ("one", "two"))
+    readers = [(one, iter(one)), (two, iter(two))]
+    assert [next(each) for _, each in readers] == [None, None]
+    published(sink(redis_server, stream=key), numbers(100))
+    found = []
+    for reader, each in itertools.islice(itertools.cycle(readers), 30):
+        batch = next(each)
+        if batch:
+            found.append(batch)
+            reader.commit(batch.offset)
+    assert sorted(ids(found)) == list(range(100))
+    assert pending(redis_server, key) == 0
+
+
+def test_what_a_dead_worker_held_is_taken_over(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(10))
+    dead = opened(worker(redis_server, key, "dead"))
+    assert len(took(dead, 10)) == 2
+    dead.close()
+    live = opened(worker(redis_server, key, "live", claim_after="1ms"))
+    batches = took(live, 10)
+    assert ids(batches) == list(range(10))
+    live.close()
+    again = opened(worker(redis_server, key, "live", claim_after="1h"), resume=batches[-1].offset)
+    assert took(again, 1) == []
+    again.commit(batches[-1].offset)
+    assert pending(redis_server, key) == 0
+
+
+def test_what_was_taken_over_and_not_done_comes_again(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(10))
+    took(opened(worker(redis_server, key, "dead")), 10)
+    live = opened(worker(redis_server, key, "live", claim_after="1ms"))
+    (batch,) = took(live, 10)
+    live.close()
+    again = opened(worker(redis_server, key, "live", claim_after="1h"))
+    assert ids(took(again, 10)) == list(range(10))
+    (same,) = list(opened(worker(redis_server, key, "live"), until=batch.offset))
+    assert same.rows.equals(batch.rows)
+
+
+def test_a_worker_does_not_take_over_from_itself(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(10))
+    reader = opened(worker(redis_server, key, claim_after="1ms"))
+    assert ids(took(reader, 30)) == list(range(10))
+
+
+def test_a_replay_of_what_another_has_taken_over_stops(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(5))
+    (batch,) = took(opened(worker(redis_server, key, "slow")), 5)
+    took(opened(worker(redis_server, key, "live", claim_after="1ms")), 5)
+    with pytest.raises(SourceGap, match="another worker has taken over"):
+        list(opened(worker(redis_server, key, "slow"), until=batch.offset))
+
+
+def test_pending_entries_that_were_trimmed_stop_the_run(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(10))
+    (batch, *_) = took(opened(worker(redis_server, key)), 10)
+    redis_server.cli("XTRIM", key, "MAXLEN", "7")
+    with pytest.raises(SourceGap, match="3 pending entries are no longer there"):
+        took(opened(worker(redis_server, key)), 10)
+    with pytest.raises(SourceGap, match="lacks 3 entries"):
+        list(opened(worker(redis_server, key), until=batch.offset))
+
+
+def test_entries_trimmed_before_anybody_read_them_stop_the_run(redis_server, key):
+    published(sink(redis_server, stream=key), numbers(10))
+    reader = opened(worker(redis_server, key))
+    batch = took(reader, 5)[0]
+    reader.commit(batch.offset)
+    redis_server.cli("XTRIM", key, "MAXLEN", "2")
+    with pytest.raises(SourceGap, match="3 entries behind") as caught:
+        took(reader, 5)
+    command = caught.value.hint.partition(": ")[2].split()
+    redis_server.cli(*command)
+    assert ids(took(opened(worker(redis_server, key), resume=batch.offset), 2)) == [8, 9]
