@@ -1,6 +1,8 @@
 """What every test may ask for."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -14,8 +16,53 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine
 hypothesis.settings.load_profile("untimed")
 
 
+MOST_AGAIN = 100
+"""With more failures than this something is broken, and a second try tells nothing."""
+
+_failed = pytest.StashKey[dict[str, None]]()
+
+
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="tests with a long form, in it (hours)")
+    parser.addoption("--again", action="store_true", help="what fails beside others, again alone")
+
+
+def pytest_configure(config):
+    config.stash[_failed] = {}
+    config.pluginmanager.register(Failures(config.stash[_failed]))
+
+
+class Failures:
+    """Hears which tests failed."""
+
+    def __init__(self, found: dict[str, None]) -> None:
+        self._found = found
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self._found[_without_group(report.nodeid)] = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config):
+    """With `--again`, tests that failed run once more, alone: both outcomes are told.
+
+    Real servers and kills on two cores: a test may starve beside others. Twice is a failure.
+    """
+    code = yield
+    failed = list(config.stash[_failed])
+    again = code == pytest.ExitCode.TESTS_FAILED and config.getoption("--again")
+    if not again or not 0 < len(failed) <= MOST_AGAIN:
+        return code
+    print(f"\n{len(failed)} failed beside others, and run once more, alone:", *failed, sep="\n  ")
+    sys.stdout.flush()
+    return subprocess.run([sys.executable, "-m", "pytest", *failed], check=False).returncode
+
+
+def _without_group(nodeid: str) -> str:
+    """The name of a test, without the group that its worker has put behind it."""
+    at = nodeid.rfind("@")
+    return nodeid[:at] if at > nodeid.rfind("]") else nodeid
 
 
 @pytest.fixture(scope="session")
