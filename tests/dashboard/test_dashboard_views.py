@@ -105,17 +105,32 @@ def test_lists_are_read_back_as_lists(database):
     view.close()
 
 
-def test_much_that_came_at_once_and_what_came_behind_it(tmp_path):
-    sink = SqlSink(url=f"sqlite:///{tmp_path}/a.db", table="seen", create=True)
+@pytest.mark.parametrize("key", [[], ["t"]])  # a table with a key is ordered by time
+def test_much_that_came_at_once_and_what_came_behind_it(tmp_path, key):
+    sink = SqlSink(url=f"sqlite:///{tmp_path}/a.db", table="seen", create=True, key=key)
     publish(sink, 0, rows(0, 1))
     view = sink.view(SCHEMA, 20_000, "t")
     assert view.latest().height == 1
     publish(sink, 1, rows(10, 9_000))
     assert view.latest().height == 9_001
-    behind = rows(8_900, 1).with_columns(k=pl.lit("other"))
+    behind = rows(8_900, 1).with_columns(pl.col("t") + timedelta(milliseconds=1), k=pl.lit("other"))
     publish(sink, 2, behind)
     assert view.latest().filter(k="other").equals(behind)
     assert view.latest().height == 9_002
+
+
+def test_a_look_at_a_table_of_a_day_does_not_sort_it(tmp_path, monkeypatch):
+    sink = SqlSink(url=f"sqlite:///{tmp_path}/a.db", table="seen", create=True)
+    publish(sink, 0, rows(0, 10))
+    view, asked = sink.view(SCHEMA, 5, "t"), []
+    select = view.database.select
+    monkeypatch.setattr(
+        view.database, "select", lambda *words: (asked.append(words), select(*words))[1]
+    )
+    assert view.latest().equals(rows(5, 5))
+    plan = select(f"explain query plan {asked[-1][0]}")
+    assert "SCAN seen" in str(plan)
+    assert "B-TREE" not in str(plan)
 
 
 @pytest.mark.parametrize("form", [None, JsonFormat()])

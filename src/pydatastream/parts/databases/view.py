@@ -13,6 +13,10 @@ OVERLAP = 2_000
 """Rows that are asked for again: what another writer has committed behind them is seen too."""
 
 
+ROWID = "rowid"
+"""What SQLite calls the number of a row; it grows as rows are added, and needs no index."""
+
+
 @dataclass(slots=True)
 class TableView:
     """The newest rows of a table, by a column that grows."""
@@ -21,15 +25,19 @@ class TableView:
     table: str
     schema: pl.Schema
     newest: str | None
-    """The column that grows; None: there is none, and all is asked for each time."""
+    """The column that grows, unless the table numbers its rows; with neither, all is asked for."""
     rows: int
     _known: pl.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        if ROWID not in self.schema and self.database.key_of(self.table) == [ROWID]:
+            self.newest = ROWID
 
     def latest(self) -> pl.DataFrame:
         """At most `rows`, oldest first."""
         found = None if self.newest is None else self._added(self.newest)
         self._known = self._asked(self.rows) if found is None else found.tail(self.rows)
-        return self._known
+        return self._known.select(self.schema.names())
 
     def _added(self, newest: str) -> pl.DataFrame | None:
         """What is known and what has come; None: more has come than is asked for."""
@@ -44,19 +52,18 @@ class TableView:
         return pl.concat([before, some.filter(pl.col(newest) > oldest)]) if reaches else None
 
     def _asked(self, count: int) -> pl.DataFrame:
+        schema = {**self.schema, **({ROWID: pl.Int64()} if self.newest == ROWID else {})}
         relation = self.database.quoted(self.table)
-        columns = self.database.projected(self.schema.names(), relation)
+        columns = self.database.projected(list(schema), relation)
         order = f" order by {self.database.quoted(self.newest)} desc" if self.newest else ""
         found = self.database.select(
             f"select {columns} from {relation}{order} limit {count}"  # noqa: S608 - checked names
         )
         self.database.rollback()
-        flat = pl.Schema(
-            {n: pl.String() if of.is_nested() else of for n, of in self.schema.items()}
-        )
+        nested = [n for n, of in schema.items() if of.is_nested()]  # written as JSON text
+        flat = pl.Schema({**schema, **dict.fromkeys(nested, pl.String())})
         rows = read(found, flat, self.database.stored).rows.reverse()
-        nested = [n for n, of in self.schema.items() if of.is_nested()]  # written as JSON text
-        return rows.with_columns(pl.col(n).str.json_decode(self.schema[n]) for n in nested)
+        return rows.with_columns(pl.col(n).str.json_decode(schema[n]) for n in nested)
 
     def close(self) -> None:
         """Let go of the connection."""
