@@ -30,7 +30,7 @@ CORE_LIBRARIES = (DEPENDENCIES - {"pyyaml"}) | {"yaml"}
 FRONT_DOOR_LIBRARIES = {"typer", "rich"}
 """Those that only the front doors load at import: a room is loaded by every run."""
 
-PAGE_LIBRARIES = {"streamlit", "altair"}
+PAGE_LIBRARIES = {"streamlit"}
 """What the page of the dashboard is made with; only Streamlit itself loads it."""
 
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

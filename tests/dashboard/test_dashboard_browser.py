@@ -33,43 +33,110 @@ def answers(url):
         return False
 
 
+LIVE = """
+name: plant
+source:
+  type: generate
+  rate: 200
+  time: ts
+  columns: {ts: t, v: i % 7, warm: i % 100 > 50}
+processor:
+  - tumbling: {size: 100ms, aggregate: {n: count(*), mean: avg(v)}}
+output: {type: sql, url: "sqlite:///plant.db", table: windows, create: true}
+dashboard:
+  refresh: 300ms
+  panels:
+    - {column: [n, mean], shade: mean > 3, wide: true}
+    - {show: area, column: n}
+    - {show: table}
+"""
+CHARTS = "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
+WATCHED = """
+() => new Promise(done => {
+  const main = document.querySelector("[data-testid=stMain]"), lightest = [], heights = new Set();
+  const charts = [...main.querySelectorAll("[data-testid=stVegaLiteChart] :is(canvas, svg)")];
+  let waited = 0, redrawn = 0;
+  new MutationObserver(found => redrawn += found.length).observe(main, {
+    subtree: true, attributes: true, attributeFilter: ["data-stale"]});
+  function look() {
+    const stale = [...main.querySelectorAll("[data-stale=true]")].map(e => getComputedStyle(e));
+    lightest.push(...stale.map(e => e.opacity + " " + e.transitionProperty));
+    heights.add(main.scrollHeight);
+    if ((lightest.length && redrawn > 100) || ++waited > 3000)
+      done({looks: [...new Set(lightest)], heights: heights.size, redrawn,
+            gone: charts.filter(e => !e.isConnected).length});
+    else requestAnimationFrame(look);
+  }
+  look();
+})
+"""
+"""What becomes of a page in some refreshes: how what waits for its turn looks, how often the
+height changes, and how many charts are replaced."""
+
+
 @pytest.fixture
-def served(tmp_path, monkeypatch):
-    """The address of a page that `pds dashboard` serves."""
+def serve(tmp_path, monkeypatch):
+    """Serve a page by `pds dashboard`; gives its address."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "plant.yaml"
-    file.write_text(PIPELINE)
-    Pipeline.load(file).run()
-    port = free_port()
-    words = ["dashboard", str(file), "--no-browser", "--port", str(port)]
-    process = subprocess.Popen([sys.executable, "-m", "pydatastream", *words])
-    over = time.monotonic() + 60
-    while not answers(f"http://127.0.0.1:{port}/_stcore/health"):
-        assert time.monotonic() < over
-        assert process.poll() is None
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(20)
+    started = []
+
+    def start(*words):
+        started.append(subprocess.Popen([sys.executable, "-m", "pydatastream", *words]))
+        return started[-1]
+
+    def serving(text, *, live=False):
+        file.write_text(text)
+        if live:
+            start("run", str(file))
+        else:
+            Pipeline.load(file).run()
+        port = free_port()
+        page = start("dashboard", str(file), "--no-browser", "--port", str(port))
+        over = time.monotonic() + 60
+        while not answers(f"http://127.0.0.1:{port}/_stcore/health"):
+            assert time.monotonic() < over
+            assert page.poll() is None
+            time.sleep(0.2)
+        return f"http://127.0.0.1:{port}"
+
+    yield serving
+    for process in started[::-1]:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def browser():
+    chromium = program("chromium", "chromium", "fonts-dejavu-core")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_charts_are_drawn_in_a_browser(served, scheme, tmp_path):
-    chromium = program("chromium", "chromium", "fonts-dejavu-core")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme=scheme)
-        page.goto(served)
-        page.get_by_text("output: mean").wait_for(timeout=60_000)
-        charts = page.locator(
-            "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
-        )
-        charts.nth(1).wait_for(timeout=60_000)
-        assert page.locator("[data-testid=stException]").count() == 0
-        page.screenshot(path=tmp_path / f"{scheme}.png")
-        browser.close()
+def test_charts_are_drawn_in_a_browser(serve, browser, scheme, tmp_path):
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(serve(PIPELINE))
+    page.get_by_text("output: mean").wait_for(timeout=60_000)
+    page.locator(CHARTS).nth(1).wait_for(timeout=60_000)
+    assert page.locator("[data-testid=stException]").count() == 0
+    page.screenshot(path=tmp_path / f"{scheme}.png")
     assert (tmp_path / f"{scheme}.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_page_is_steady_while_rows_come(serve, browser):
+    page = browser.new_page()
+    page.goto(serve(LIVE, live=True))
+    page.locator(CHARTS).nth(1).wait_for(timeout=60_000)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(3_000)
+    seen = page.evaluate(WATCHED)
+    assert seen.pop("redrawn") > 100
+    assert seen == {"looks": ["1 none"], "heights": 1, "gone": 0}
 
 
 def test_the_panels_of_the_ddos_example_fit_its_outputs(monkeypatch):

@@ -25,6 +25,8 @@ from pydatastream.pipeline import Pipeline
 SPANS = {"all": None, "last minute": 60.0, "last 10 minutes": 600.0, "last hour": 3600.0}
 TABLE = 200  # rows of a table that are shown; Streamlit would print a string that stands alone
 EVERYTHING = "(all)"
+# Streamlit fades what a run has not drawn yet; on a page that is always drawn, that flickers.
+STEADY = "<style>[data-stale] { opacity: 1 !important; transition: none !important; }</style>"
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Shown:
             self._values(panel, rows)
         elif panel.show == "bar":
             column = panel.column[0] if panel.column else None
-            st.altair_chart(charts.bars(frames.bars(rows, column, panel.by or "", panel.top)))
+            st.vega_lite_chart(charts.bars(frames.bars(rows, column, panel.by or "", panel.top)))
         else:
             self._chart(panel, rows, self.board.time_of(output))
 
@@ -85,7 +87,7 @@ class Shown:
         shade = nothing
         if panel.shade is not None:
             shade = frames.stretches(rows, time, condition(panel.shade, rows.schema))
-        st.altair_chart(charts.over_time(long, marks, shade, stacked=stacked))
+        st.vega_lite_chart(charts.over_time(long, marks, shade, stacked=stacked))
 
     def _values(self, panel: Panel, rows: pl.DataFrame) -> None:
         columns = list(panel.column) or frames.numbers(rows.schema)
@@ -127,6 +129,7 @@ def show(path: str | Path, *, python: bool = True) -> None:
         st.error("the pipeline cannot be shown")
         st.code(str(error), language=None)
         return
+    st.html(STEADY)
     st.title(_plain(board.title), anchor=False)
     live = st.toggle("live", value=True, help="off: go back in time with the slider")
     every = micros(board.said.refresh) / 1e6
