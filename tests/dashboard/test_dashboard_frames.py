@@ -77,7 +77,17 @@ def test_the_last_told_span_of_an_alert_counts():
         {"start": [start, start], "last": [start, last], "state": ["raised", "resolved"]}
     )
     assert frames.spans(given).rows() == [(start, last)]
+    assert frames.spans(given, last + timedelta(hours=1)).rows() == [(start, last)]
     assert frames.spans(pl.DataFrame({"x": [1]})).schema == frames.SPANS
+
+
+def test_an_alert_that_is_not_over_lasts_until_now():
+    start, told, now = moments(9)[0], moments(9)[2], moments(9)[8]
+    given = pl.DataFrame(
+        {"start": [start] * 3, "last": [start, start, told], "state": ["raised", "raised", "ended"]}
+    )
+    assert frames.spans(given, now).rows() == [(start, now)]  # two began, and one is over
+    assert frames.spans(given.head(1)).rows() == [(start, start)]
 
 
 def test_stretches_are_where_a_condition_holds():

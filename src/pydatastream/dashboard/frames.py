@@ -17,6 +17,8 @@ LAYERS = 20
 TIME, SERIES, VALUE = "time", "series", "value"
 LONG = pl.Schema({TIME: EVENT_TIME, SERIES: pl.String(), VALUE: pl.Float64()})
 START, END = "start", "end"
+OVER = ("resolved", "ended")
+"""What an alert's last row has as its state."""
 SPANS = pl.Schema({START: EVENT_TIME, END: EVENT_TIME})
 
 
@@ -77,12 +79,16 @@ def bars(rows: pl.DataFrame, column: str | None, by: str, top: int) -> pl.DataFr
     return found.sort(VALUE, SERIES, descending=[True, False]).head(top)
 
 
-def spans(rows: pl.DataFrame) -> pl.DataFrame:
-    """What alerts say of when they were on, as SPANS."""
-    if not {START, "last"} <= set(rows.columns):
+def spans(rows: pl.DataFrame, now: datetime | None = None) -> pl.DataFrame:
+    """What alerts say of when they were on, as SPANS; one that is not over lasts until now."""
+    if not {START, "last", "state"} <= set(rows.columns):
         return pl.DataFrame(schema=SPANS)
-    found = rows.select(START, pl.col("last").alias(END)).drop_nulls()
-    return found.group_by(START).agg(pl.col(END).max()).sort(START)
+    found = rows.select(START, "state", pl.col("last").alias(END)).drop_nulls()
+    begun, over = (pl.col("state") == "raised").sum(), pl.col("state").is_in(OVER).sum()
+    until = pl.when(begun > over).then(
+        pl.max_horizontal(pl.col(END).max(), pl.lit(now, EVENT_TIME))
+    )
+    return found.group_by(START).agg(until.otherwise(pl.col(END).max()).alias(END)).sort(START)
 
 
 def stretches(rows: pl.DataFrame, time: str, holds: pl.Expr) -> pl.DataFrame:

@@ -83,7 +83,8 @@ class Shown:
         else:
             long = frames.lines(rows, time, columns, panel.by)
         nothing = pl.DataFrame(schema=frames.SPANS)
-        marks = frames.spans(self.of(panel.marks)) if panel.marks else nothing
+        now: datetime | None = rows.select(pl.col(time).max()).item()
+        marks = frames.spans(self.of(panel.marks), now) if panel.marks else nothing
         shade = nothing
         if panel.shade is not None:
             shade = frames.stretches(rows, time, condition(panel.shade, rows.schema))
