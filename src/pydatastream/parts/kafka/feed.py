@@ -53,6 +53,9 @@ class KafkaFeed:
 
     def open(self, place: Place, offset: int, beside: Mapping[str, Get] | None = None) -> None:
         """Start reading a partition; of each message its offset, its value, and what is beside."""
+        if place[0] not in {topic for topic, _ in self._waiting}:
+            # Asked now, or a client that is connected already looks for its leaders after a second.
+            acting(self._cluster, self._consumer.list_topics, place[0], PATIENCE)
         self._waiting[place] = Portion({VALUE: client().Message.value, **(beside or {})})
         acting(self._cluster, self._consumer.incremental_assign, [self._at(place, offset)])
 
