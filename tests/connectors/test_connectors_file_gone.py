@@ -16,6 +16,7 @@ from pydatastream.core.source import Read
 from pydatastream.formats.csv import CsvFormat
 from pydatastream.formats.json import JsonFormat
 from pydatastream.formats.parquet import ParquetFormat
+from pydatastream.parts.files.tail import Tail
 
 ROWS = 6
 
@@ -54,6 +55,14 @@ def test_one_that_was_read_in_part_is_missed(folder: Path) -> None:
 def test_one_that_was_read_to_its_end_is_not(folder: Path) -> None:
     pipeline(folder).run()
     (folder / "in" / "a.jsonl").unlink()
+    assert pipeline(folder).run().rows_in == 0
+
+
+def test_a_file_that_has_its_name_still_is_found_without_a_look_at_all_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline(folder).run()
+    monkeypatch.setattr(Tail, "_rotated", lambda _: pytest.fail("the folder is looked through"))
     assert pipeline(folder).run().rows_in == 0
 
 

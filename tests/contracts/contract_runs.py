@@ -34,7 +34,7 @@ from pydatastream.engines.local.events import (
 )
 from pydatastream.engines.local.execution import Executor
 from pydatastream.engines.local.ledger import Ledger
-from pydatastream.engines.local.reading import read_again
+from pydatastream.engines.local.rereading import read_again
 from pydatastream.engines.local.spool import opener
 from pydatastream.engines.local.watermarks import Watermarks
 from pydatastream.engines.local.work import Work

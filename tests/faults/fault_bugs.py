@@ -23,7 +23,7 @@ from pydatastream.connectors.kafka_sink import CarryingWriter
 from pydatastream.core import durable, faults
 from pydatastream.core.batch import Batch
 from pydatastream.core.state import Snapshot
-from pydatastream.engines.local import attempt, reading, spool
+from pydatastream.engines.local import attempt, reading, rereading, spool
 from pydatastream.engines.local.attempt import Attempt
 from pydatastream.engines.local.publishing import Publisher
 from pydatastream.engines.local.reading import SourceThread
@@ -145,7 +145,7 @@ def watermark_not_saved() -> None:
 
 def clock_not_frozen() -> None:
     """An epoch that is run again is stamped with a new time."""
-    usual = reading.read_again
+    usual = rereading.read_again
 
     def again(node: Any, piece: Any, *rest: Any) -> Any:
         return usual(node, replace(piece, now=reading.wall_clock()), *rest)

@@ -77,6 +77,15 @@ def orderly(place: Path) -> None:
         (place / f"{name}.jsonl").write_bytes(lines(again))
 
 
+def scattered(place: Path) -> None:
+    """Rows in order, some in one file, the others in many, a few in each."""
+    (place / "many").mkdir(exist_ok=True)
+    (place / "more.jsonl").write_bytes(lines(rows(orderly=True)))
+    given = rows(seed=2, orderly=True)
+    for at in range(0, ROWS, 45):
+        (place / "many" / f"{at:04}.jsonl").write_bytes(lines(given[at : at + 45]))
+
+
 def truth_of_windows(given: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
     """What WINDOWS gives, told row by row in plain Python."""
     found: Counter[tuple[Any, ...]] = Counter()
@@ -162,6 +171,27 @@ outputs:
     orderly,
     ("hot", "out", "dead"),
 )
+
+MANY = Case(
+    "many",
+    f"""
+name: many
+sources:
+  many: {SOURCE.replace("in.jsonl", '"many/*.jsonl"')}
+  more: {SOURCE.replace("in.jsonl", "more.jsonl")}
+processor:
+  - union: {{}}
+    inputs: [many, more]
+  - name: windows
+    tumbling: {{size: 2s, by: [k], aggregate: {{n: count(*), total: sum(v)}}}}
+outputs:
+  sums: {{type: file, path: out/, format: json, input: windows}}
+  tardy: {{type: file, path: late/, format: json, input: windows.late}}
+{REST}""",
+    scattered,
+    ("out", "late", "dead"),
+)
+"""Files that end one after the other, while another one goes on."""
 
 SESSION = Case(
     "session",
@@ -278,4 +308,4 @@ outputs:
 )
 """A file that grows while the run is killed."""
 
-CASES = (WINDOWS, PARQUET, TWO, SESSION, ROLLING, STEPS, REPLACED)
+CASES = (WINDOWS, PARQUET, TWO, MANY, SESSION, ROLLING, STEPS, REPLACED)

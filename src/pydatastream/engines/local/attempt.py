@@ -31,9 +31,10 @@ from pydatastream.engines.local.joining import Rows, all_waiting, as_before, sma
 from pydatastream.engines.local.ledger import Ledger
 from pydatastream.engines.local.outlets import Outlet
 from pydatastream.engines.local.publishing import Publisher
-from pydatastream.engines.local.reading import SourceThread, claims, read_again
+from pydatastream.engines.local.reading import SourceThread, claims
 from pydatastream.engines.local.recovery import agree, check_plan
 from pydatastream.engines.local.report import RunReport, memory_bytes
+from pydatastream.engines.local.rereading import read_again
 from pydatastream.engines.local.retry import Backoff
 from pydatastream.engines.local.settings import Settings
 from pydatastream.engines.local.spool import opener
@@ -173,8 +174,9 @@ class Attempt:
             self._end_epoch()
         ends = {name: threading.Event() for name in self._work.open_sources}
         for node in self.plan.sources:
+            known = offsets[node.name], self._work.holding(node.name)
             self._threads[node.name] = SourceThread(
-                node, offsets[node.name], self._feed, self._halt, self._job(node), self._open, ends
+                node, *known, self._feed, self._halt, self._job(node), self._open, ends
             )
 
     def _replay(self, intent: Epoch) -> None:

@@ -27,10 +27,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Partitions exist: from now on each may hold the watermark of the source."""
+    """Partitions are being read: from now on each may hold the watermark of the source."""
 
     source: str
     partitions: list[str]
+    gone: list[str] = field(default_factory=list)
+    """What the run before was reading, and is no longer there."""
+    more: bool = False
+    """Others will be opened as soon as it is their turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-
-import polars as pl
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 
 from pydatastream.checkpoints import Epoch
 from pydatastream.core.batch import Batch, Offset
-from pydatastream.core.errors import RetryLater, SourceGap
+from pydatastream.core.errors import RetryLater
 from pydatastream.core.faults import fault_point
 from pydatastream.core.plan import SourceNode
 from pydatastream.core.share import Claim, Share
@@ -49,13 +48,15 @@ class SourceThread(threading.Thread):
     """Reads all partitions of one source in turn and feeds the steps.
 
     A source that comes after another begins to listen at once, but gives nothing before that one
-    has ended. `ends` has an event for each source that is still to end.
+    has ended. `ends` has an event for each source that is still to end; `held` the partitions
+    that hold the clock since the last run.
     """
 
     def __init__(
         self,
         node: SourceNode,
         offsets: Mapping[str, Offset],
+        held: Collection[str],
         feed: queue.Queue[Given],
         stop: threading.Event,
         job: Read,
@@ -66,8 +67,9 @@ class SourceThread(threading.Thread):
         self._node, self._feed, self._stop_asked, self._job = node, feed, stop, job
         self._open = open_
         self._ends, self._turn = ends, ends.get(node.source.after or "")
-        self._offsets = dict(offsets)
+        self._offsets, self._held = dict(offsets), set(held)
         self._ingest = Ingest(node)
+        self._queue: deque[str] = deque()
         self._partitions: dict[str, Partition] = {}
         self._ended: set[str] = set()
         self._rested: set[str] = set()
@@ -104,9 +106,10 @@ class SourceThread(threading.Thread):
     def _read_all(self) -> None:
         while not self._stop_asked.is_set():
             self._look_for_partitions()
+            self._open_next()
             began = time.monotonic()
-            came = [self._read_one(one) for one in self._active()]
-            if not self._partitions and self._node.source.bounded:
+            came = [self._read_one(one) for one in list(self._partitions.values())]
+            if not self._partitions and not self._queue and self._node.source.bounded:
                 self._put(Done(self._node.name, None))
                 self._ends[self._node.name].set()
                 return
@@ -128,16 +131,23 @@ class SourceThread(threading.Thread):
         known = self._partitions.keys() | self._ended
         there = self._there()
         if first:
-            self._check_gone(there)
-        new = [name for name in there if name not in known]
-        self._partitions |= {name: self._partition(name) for name in new}
-        if new:
-            self._put(Opened(self._node.name, new))
+            self._check_gone(set(there))
+        self._queue.extend(name for name in there if name not in known)
 
-    def _check_gone(self, there: Sequence[str]) -> None:
-        gone = {name: at for name, at in self._offsets.items() if name not in set(there)}
+    def _check_gone(self, there: Collection[str]) -> None:
+        gone = {name: at for name, at in self._offsets.items() if name not in there}
         if gone and not self._stop_asked.is_set():
             self._node.source.check_gone(gone)
+        self._held.difference_update(there)
+
+    def _open_next(self) -> None:
+        """Open those whose turn it is: of a source with an end, few at a time."""
+        room = AT_ONCE - len(self._partitions) if self._node.source.bounded else len(self._queue)
+        names = [self._queue.popleft() for _ in range(min(room, len(self._queue)))]
+        self._partitions |= {name: self._partition(name) for name in names}
+        if names:
+            gone, self._held = sorted(self._held), set()
+            self._put(Opened(self._node.name, names, gone, more=bool(self._queue)))
 
     def _there(self) -> Sequence[str]:
         """The partitions that there are; none new while the source cannot be asked."""
@@ -178,10 +188,6 @@ class SourceThread(threading.Thread):
         if self.share is not None:
             self.share.close()
 
-    def _active(self) -> list[Partition]:
-        partitions = list(self._partitions.values())
-        return partitions[:AT_ONCE] if self._node.source.bounded else partitions
-
     def _partition(self, name: str) -> Partition:
         job = Read(self._job.schema, self._offsets.get(name), None, self._job.rows, self._job.bytes)
 
@@ -218,7 +224,7 @@ class SourceThread(threading.Thread):
 
     def _rest(self) -> None:
         silent = {name for name, one in self._partitions.items() if self._is_idle(one)}
-        if silent and silent == set(self._partitions):
+        if silent and silent == set(self._partitions) and not self._queue:
             behind = wall_clock() - round(self._idle_after * 1e6)
             self._put(Tick(self._node.name, sorted(silent), behind))
         elif silent - self._rested:
@@ -248,47 +254,3 @@ def claims(threads: Mapping[str, SourceThread], epoch: Epoch) -> list[Claim]:
         read.setdefault(source, {})[partition] = offset
     shares = {name: thread.share for name, thread in threads.items() if name in read}
     return [share.claim(read[name]) for name, share in shares.items() if share]
-
-
-def read_again(
-    node: SourceNode, piece: Slice, job: Read, open_: Opener, stop: threading.Event
-) -> Arrived:
-    """The rows of one slice, read once more: the same rows in the same order."""
-    again = Read(job.schema, piece.start, piece.end, job.rows, job.bytes)
-    ingest = Ingest(node)
-    partition = Partition(
-        piece.partition, again, lambda read: open_(node, piece.partition, read), stop
-    )
-    try:
-        batches = list(_until_end(partition, stop))
-    finally:
-        partition.close()
-    if not batches or dict(batches[-1].offset) != dict(piece.end):
-        raise SourceGap(
-            f"{piece.partition}: the rows up to {dict(piece.end)} are no longer there as they were",
-            where=f"source {node.name}",
-            hint="restore the source, or start afresh with a new checkpoint",
-        )
-    taken = [ingest.take(batch, piece.now) for batch in batches]
-    times = [one.greatest for one in taken if one.greatest is not None]
-    rows = pl.concat([one.rows for one in taken])
-    dead = pl.concat([one.dead for one in taken])
-    return Arrived(piece, rows, dead, max(times, default=None))
-
-
-def _until_end(partition: Partition, stop: threading.Event) -> Iterator[Batch]:
-    """The batches of a partition to its end, however often it must be opened again."""
-    while True:
-        try:
-            batch = partition.next()
-        except StopIteration:
-            return
-        if batch is not None:
-            partition.offset = batch.offset
-            yield batch
-        elif stop.is_set():
-            what = partition.backoff.waiting_for or f"{partition.name} is not read to its end"
-            hint = "start again: the epoch that was begun is then completed first"
-            raise RetryLater(what, hint=hint)
-        else:
-            time.sleep(0.001)

@@ -13,7 +13,7 @@ from pydatastream.engines.local.dead_letters import Graveyard
 from pydatastream.engines.local.events import Arrived
 from pydatastream.engines.local.execution import Executor
 from pydatastream.engines.local.ledger import Ledger
-from pydatastream.engines.local.reading import read_again
+from pydatastream.engines.local.rereading import read_again
 from pydatastream.engines.local.settings import Settings
 from pydatastream.engines.local.spool import opener
 from pydatastream.engines.local.survival import Asked

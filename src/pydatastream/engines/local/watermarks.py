@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import polars as pl
@@ -15,19 +15,29 @@ from pydatastream.core.times import FOREVER, Micros
 NEVER: Micros = -(2**62)
 """The watermark before any row has come."""
 
+_NEW: dict[str, Any] = {
+    "greatest": {},
+    "idle": [],
+    "more": False,
+    "ended": None,
+    "watermark": NEVER,
+}
+
 
 class Watermarks:
     """The event-time clock of one source: the minimum over its active partitions.
 
-    A partition that was opened but has given no row holds the clock. A partition that is idle or
-    done does not. The clock never goes back.
+    A partition that was opened but has given no row holds the clock, and so do those still to be
+    opened. A partition that is idle does not; one that is done is forgotten. The clock never goes
+    back.
     """
 
     def __init__(self, saved: dict[str, Any] | None = None) -> None:
-        start = saved or {"greatest": {}, "idle": [], "watermark": NEVER}
+        start = _NEW | (saved or {})
         self.greatest: dict[str, Micros] = dict(start["greatest"])
         self.idle: set[str] = set(start["idle"])
-        self.over: set[str] = set()
+        self.more: bool = start["more"]
+        self.ended: Micros | None = start["ended"]
         self.watermark: Micros = start["watermark"]
 
     def saved(self) -> dict[str, Any]:
@@ -35,20 +45,27 @@ class Watermarks:
         return {
             "greatest": dict(self.greatest),
             "idle": sorted(self.idle),
+            "more": self.more,
+            "ended": self.ended,
             "watermark": self.watermark,
         }
 
-    def open(self, partitions: Iterable[str]) -> None:
-        """Partitions exist, and may hold the clock from now on."""
+    def open(
+        self, partitions: Iterable[str], gone: Iterable[str] = (), *, more: bool = False
+    ) -> None:
+        """Partitions may hold the clock from now on, those `gone` since the last run no longer.
+
+        If there are `more` to be opened, these hold it.
+        """
+        for partition in gone:
+            self._forget(partition)
         for partition in partitions:
             self.greatest.setdefault(partition, NEVER)
+        self.more = more
 
     def others(self, partition: str) -> Micros:
         """The clock as far as the other partitions would let it come."""
-        return min(
-            (at for name, at in self.greatest.items() if name != partition and self._active(name)),
-            default=FOREVER,
-        )
+        return min(self._active(but=partition), default=FOREVER)
 
     def stamp(
         self, partition: str, rows: pl.DataFrame, time: EventTime, allowed: Micros
@@ -72,7 +89,6 @@ class Watermarks:
     def seen(self, partition: str, greatest: Micros | None) -> Micros:
         """Rows came from a partition; returns the clock."""
         self.idle.discard(partition)
-        self.over.discard(partition)
         before = self.greatest.get(partition, NEVER)
         self.greatest[partition] = before if greatest is None else max(before, greatest)
         return self._settle()
@@ -90,7 +106,7 @@ class Watermarks:
         """
         if partition is None:
             return FOREVER
-        self.over.add(partition)
+        self._forget(partition)
         return self._settle()
 
     def push(self, watermark: Micros) -> Micros:
@@ -98,10 +114,22 @@ class Watermarks:
         self.watermark = max(self.watermark, watermark)
         return self.watermark
 
-    def _active(self, partition: str) -> bool:
-        return partition not in self.idle and partition not in self.over
+    def _forget(self, partition: str) -> None:
+        """Keep of a partition that is over only how far all such have come."""
+        self.idle.discard(partition)
+        before = NEVER if self.ended is None else self.ended
+        self.ended = max(before, self.greatest.pop(partition, NEVER))
+
+    def _active(self, but: str | None = None) -> Iterator[Micros]:
+        """How far those have come that hold the clock."""
+        if self.more:
+            yield NEVER
+        for name, at in self.greatest.items():
+            if name != but and name not in self.idle:
+                yield at
 
     def _settle(self) -> Micros:
-        active = [at for name, at in self.greatest.items() if self._active(name)]
-        ended = max(self.greatest.values(), default=NEVER) if self.over and not active else NEVER
-        return self.push(min(active, default=ended))
+        lowest = min(self._active(), default=None)
+        if lowest is None and self.ended is not None:
+            lowest = max(self.ended, *self.greatest.values(), NEVER)
+        return self.push(NEVER if lowest is None else lowest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ class Work:
         self._sources = {node.name: node for node in plan.sources}
         self._latest = _allowed_lateness(plan)
         self._events: list[Event] = []
-        self._over: list[Done] = []  # what ended in epochs before: a replay must know it too
+        self._over: list[Done] = []  # sources that ended in epochs before: a replay must know
         self._began: float | None = None
         self.offsets: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.open_sources = set(self._sources)
@@ -63,7 +63,7 @@ class Work:
                 self._take_tick(item)
             case Opened():
                 self._record(item)
-                self._clocks[item.source].open(item.partitions)
+                self._clocks[item.source].open(item.partitions, item.gone, more=item.more)
             case Done():
                 self._take_end(item)
             case Released():
@@ -84,6 +84,10 @@ class Work:
         earliest = min(clock.watermark for clock in clocks)
         return utc_text(earliest) if earliest > NEVER else None
 
+    def holding(self, source: str) -> Collection[str]:
+        """The partitions that hold the clock of a source, or may do so again."""
+        return self._clocks[source].greatest.keys()
+
     @property
     def begun(self) -> bool:
         """Whether anything happened that is worth an epoch."""
@@ -97,7 +101,8 @@ class Work:
         """All that happened since the last call, and where it has led."""
         record = self.record()
         clocks = {name: clock.saved() for name, clock in self._clocks.items()}
-        self._over += [one for one in self._events if isinstance(one, Done)]
+        ends = [one for one in self._events if isinstance(one, Done)]
+        self._over += [one for one in ends if one.partition is None]
         self._events, self._began = [], None
         offsets, self.offsets = self.offsets, {}
         return Epoch(number, record, offsets, self._executor.snapshots(), clocks)

@@ -69,10 +69,13 @@ class Listing:
 
         Raises `ConfigError` for anything else, `FileNotFoundError` if it is gone.
         """
-        if refusal := self._refusal(name):
-            raise ConfigError(refusal, hint="name the file itself, or copy it into the directory")
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(os.path.realpath(self.root / name), flags)
+        path = str(self.root / name)
+        if not self._is_plain(name):
+            if refusal := self._refusal(name):
+                hint = "name the file itself, or copy it into the directory"
+                raise ConfigError(refusal, hint=hint)
+            path = os.path.realpath(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
         os.close(descriptor)

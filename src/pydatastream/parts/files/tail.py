@@ -6,7 +6,7 @@ import os
 import re
 import resource
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
@@ -130,7 +130,7 @@ class Tail:
 
     def find(self, fits: Callable[[OpenFile], bool]) -> OpenFile | None:
         """The file that fits, under its own name or a rotated one."""
-        for name in (self._name, *(old.name for old in self._rotated())):
+        for name in self._names():
             file = self._open(name)
             if file is not None and fits(file):
                 return file
@@ -164,6 +164,11 @@ class Tail:
             return OpenFile(self._place, name, self._compression, grows=self._grows)
         except FileNotFoundError:
             return None
+
+    def _names(self) -> Iterator[str]:
+        """The names the file may have; the folder is only looked through if it has another."""
+        yield self._name
+        yield from (old.name for old in self._rotated())
 
     def _rotated(self) -> list[_Old]:
         """The files that once had the name, oldest first."""
