@@ -183,6 +183,18 @@ def test_a_record_tells_which_sources_had_ended() -> None:
     assert [event["kind"] for event in bench.end().record["events"]] == ["done", "opened"]
 
 
+def test_of_several_ticks_one_is_recorded_that_moves_the_clock_as_far() -> None:
+    bench = Bench()
+    bench.take(Opened("many", ["slow", "fast"]))
+    bench.take(Slice("many", "slow", None, {"second": 10}, now=0))
+    bench.take(Slice("many", "fast", None, {"second": 90}, now=0))
+    bench.take(Tick("many", ["slow"], NEVER))
+    bench.take(Tick("many", ["fast", "slow"], NEVER))
+    epoch = bench.end()
+    (tick,) = [event for event in epoch.record["events"] if event["kind"] == "tick"]
+    assert tick["watermark"] == epoch.clocks["many"]["watermark"] >= 90_000_000
+
+
 def test_what_is_gone_since_the_last_run_holds_no_windows_open() -> None:
     clock = Watermarks()
     clock.open(["old", "new"])

@@ -133,14 +133,18 @@ class Work:
         self.offsets[piece.source, piece.partition] = piece.end
 
     def _take_tick(self, tick: Tick) -> None:
-        """Ticks come often while nothing else does: only one that made rows begins an epoch."""
+        """Ticks come often while nothing else does: only one that made rows begins an epoch.
+
+        Of several the last one is recorded, with how far all have moved the clock.
+        """
         sent = self._ledger.total("sent")
         clock = self._clocks[tick.source]
-        self._advance(tick.source, clock.rest(tick.idle, tick.watermark))
+        reached = clock.rest(tick.idle, tick.watermark)
+        self._advance(tick.source, reached)
         last = self._events[-1] if self._events else None
         if isinstance(last, Tick) and last.source == tick.source:
             self._events.pop()
-        self._events.append(tick)
+        self._events.append(replace(tick, watermark=reached))
         if self._ledger.total("sent") > sent:
             self._begin()
 
