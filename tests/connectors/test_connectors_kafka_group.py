@@ -1,13 +1,14 @@
 """A member of a group: what it is given, what it claims, and what is void when it has gone."""
 
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 from kafka_topics import NUMBERS, Topics, numbers, rows
 
-from pydatastream.core.errors import BeginAgain
+from pydatastream.core.errors import BeginAgain, RetryLater
 from pydatastream.core.source import Read
+from pydatastream.parts.kafka import sending
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,37 @@ def test_the_lag_is_that_of_the_group(topics):
         assert source.gauges() == {"added": 10.0, "lag": 10.0}
         share.claim({f"{topic}/0": at(7)}).commit()
     assert source.gauges() == {"added": 10.0, "lag": 3.0}
+
+
+def test_a_broker_that_comes_back_is_told_and_asked(topics, kafka_server, monkeypatch):
+    """The client waits without end for the one that it has let go of; we do not."""
+    monkeypatch.setattr(sending, "SILENCE", 2.0)
+    topic = topics.new(1)
+    topics.put(topic, numbers(0, 10))
+    source = shared(topics, topic, session_timeout="1m")
+    with closing(source.share(lambda: None)) as share:
+        until([share], 1)
+        share.claim({f"{topic}/0": at(7)}).commit()
+        assert lag(source) == 3.0
+        kafka_server.kill()
+        kafka_server.start()
+        assert lag(source) == 3.0
+        with suppress(BeginAgain):
+            share.claim({f"{topic}/0": at(9)}).commit()
+    with closing(source.share(lambda: None)) as share:
+        until([share], 1)
+        share.claim({f"{topic}/0": at(10)}).commit()
+    assert lag(source) == 0.0
+
+
+def lag(source):
+    """Once the broker knows its groups again."""
+    over = time.monotonic() + 30
+    while True:
+        with suppress(RetryLater):
+            return source.gauges()["lag"]
+        assert time.monotonic() < over
+        time.sleep(0.1)
 
 
 def test_what_was_claimed_is_where_another_begins(topics):

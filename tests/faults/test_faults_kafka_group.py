@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -48,9 +48,9 @@ class Group:
         self.server, self._children, self._folder = server, children, folder
         self.name = f"group-{uuid.uuid4().hex[:6]}"
         self.pipeline = PIPELINE.format(name=self.name, brokers=server.address, more=more)
-        self.admin = AdminClient({"bootstrap.servers": server.address, "log_level": 0})
         wanted = [NewTopic(self.name, PARTITIONS, 1), NewTopic(self.out, 2, 1)]
-        for done in self.admin.create_topics(wanted).values():
+        admin = self.admin()
+        for done in admin.create_topics(wanted).values():
             done.result(20)
         self.pids: list[int] = []
         self.partitions, self.put, self._places = PARTITIONS, 0, 0
@@ -60,6 +60,10 @@ class Group:
     @property
     def out(self) -> str:
         return f"{self.name}-out"
+
+    def admin(self) -> AdminClient:
+        """A new client: one that loses all brokers never finds the group again."""
+        return AdminClient({"bootstrap.servers": self.server.address, "log_level": 0})
 
     def start(self, **how: object) -> int:
         """One process more."""
@@ -90,14 +94,21 @@ class Group:
         self._feeding.start()
 
     def _feed(self) -> None:
-        sure = {"enable.idempotence": True, "log_level": 0}  # what the broker has not heard comes
+        with self.producer() as producer:
+            while not self._over.wait(0.01):
+                with suppress(KafkaException):
+                    self.put_some(producer)
+
+    @contextmanager
+    def producer(self) -> Iterator[Producer]:
+        """It keeps what the broker does not hear yet; at the end all has come."""
+        sure = {"enable.idempotence": True, "log_level": 0}
         producer = Producer({"bootstrap.servers": self.server.address, **sure})
-        while not self._over.wait(0.01):
-            with suppress(KafkaException):
-                self._put_some(producer)
+        yield producer
         assert producer.flush(60) == 0
 
-    def _put_some(self, producer: Producer) -> None:
+    def put_some(self, producer: Producer) -> None:
+        """Rows for all partitions in turn."""
         known = len(producer.list_topics(self.name, timeout=20).topics[self.name].partitions)
         for _ in range(5):
             producer.produce(self.name, b'{"n":%d}' % self.put, partition=self.put % known)
@@ -106,8 +117,9 @@ class Group:
 
     def shares(self) -> list[int]:
         """How many partitions each member has, the most first."""
+        admin = self.admin()
         try:
-            described = self.admin.describe_consumer_groups([self.name])[self.name].result(20)
+            described = admin.describe_consumer_groups([self.name])[self.name].result(20)
         except (KafkaException, TimeoutError):
             return []
         if described.state.name != "STABLE":
@@ -136,7 +148,8 @@ class Group:
 
     def read(self) -> int:
         """How far the group is, as tools see it: the sum over all partitions; -1: not known."""
-        asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.name)])
+        admin = self.admin()
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.name)])
         try:
             places = asked[self.name].result(20).topic_partitions or []
         except (KafkaException, TimeoutError) as error:
@@ -145,7 +158,8 @@ class Group:
         return sum(max(one.offset, 0) for one in places)
 
     def grow(self, partitions: int) -> None:
-        self.admin.create_partitions([NewPartitions(self.name, partitions)])[self.name].result(20)
+        admin, wanted = self.admin(), [NewPartitions(self.name, partitions)]
+        admin.create_partitions(wanted)[self.name].result(20)
         self.partitions = partitions
 
     def told(self) -> str:
@@ -218,6 +232,22 @@ def test_the_broker_is_killed(group: Group) -> None:
         time.sleep(0.5)
         group.server.kill()
         group.server.start()
+    group.check()
+
+
+@pytest.mark.slow
+def test_the_broker_is_killed_while_no_rows_come(group: Group) -> None:
+    """Three times: the process outlives it, and so does what its client knows of the group."""
+    group.pipeline = group.pipeline.replace("session_timeout: 2s", "session_timeout: 30s")
+    group.start()
+    group.until_shared(4)
+    for _ in range(3):
+        with group.producer() as producer:
+            group.put_some(producer)
+        wait(lambda: group.read() == group.put, group.told)
+        group.server.kill()
+        group.server.start()
+    group.feed()
     group.check()
 
 

@@ -163,7 +163,7 @@ class KafkaSource(KafkaCluster, MessageSource):
         """Messages ever added, and for a group those it has not yet read."""
         places = self._places()
         ends, lows = self._ends(places), self._admin().ends(places, "earliest")
-        told = lows | (self._admin().told_to(self.group) if self.group else {})
+        told = lows | (KafkaAdmin(self).told_to(self.group) if self.group else {})
         lag = {"lag": float(sum(ends[one] - told[one] for one in places))} if self.group else {}
         return {"added": float(sum(ends.values())), **lag}
 

@@ -89,7 +89,11 @@ class KafkaAdmin:
         return found if found >= 0 else None
 
     def told_to(self, group: str) -> dict[Place, int]:
-        """How far a group knows its partitions to be read."""
+        """How far a group knows its partitions to be read; ask a new client, and only once.
+
+        One that has since lost all brokers waits without end for the one that it once asked for
+        the group, though it has itself let go of that one (librdkafka#5511).
+        """
         wanted = self._kafka.ConsumerGroupTopicPartitions(group)
         asked = self._client.list_consumer_group_offsets([wanted], request_timeout=PATIENCE)
         told = self._answer(asked[group], f", group {group}").topic_partitions or []

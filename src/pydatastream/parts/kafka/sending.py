@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -74,6 +76,26 @@ class KafkaSending:
         except client().KafkaException as error:
             raise self.told(error.args[0]) from None
 
+    def in_time(self, act: Callable[..., Any], *given: Any) -> None:
+        """Do it in a thread, which is left behind if it takes more than `SILENCE`."""
+        ended: Future[KafkaError | None] = Future()
+
+        def do() -> None:
+            try:
+                act(*given)
+            except client().KafkaException as error:  # its traceback would keep us alive
+                ended.set_result(error.args[0])
+            else:
+                ended.set_result(None)
+
+        threading.Thread(target=do, name="tell-kafka", daemon=True).start()
+        try:
+            error = ended.result(SILENCE)
+        except TimeoutError:
+            raise self._silent() from None
+        if error is not None:
+            raise self.told(error)
+
     def told(self, error: KafkaError) -> PdsError:
         """An error as an instruction."""
         return telling(error, self._cluster.place)
@@ -103,7 +125,10 @@ class KafkaSending:
             if len(self.producer) < last:
                 last, heard = len(self.producer), time.monotonic()
             elif time.monotonic() - heard > SILENCE:
-                raise RetryLater(f"{self._cluster.place} has not answered for {SILENCE:.0f} s")
+                raise self._silent()
+
+    def _silent(self) -> RetryLater:
+        return RetryLater(f"{self._cluster.place} has not answered for {SILENCE:.0f} s")
 
     def _check(self) -> None:
         if self._failed:

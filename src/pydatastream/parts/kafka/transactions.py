@@ -50,9 +50,13 @@ class KafkaTransaction:
         self._within(self._sending.send, topic, messages)
 
     def tell(self, offsets: list[Any], proof: Any) -> None:
-        """Tell a group how far was read; the broker refuses it once the proof is void."""
+        """Tell a group how far was read; the broker refuses it once the proof is void.
+
+        The client forgets the time it is given where it has let go of the broker that it once
+        asked for the group: it waits for that one without end (librdkafka#5511).
+        """
         tell = self._sending.producer.send_offsets_to_transaction
-        self._within(tell, offsets, proof, PATIENCE)
+        self._within(self._sending.in_time, tell, offsets, proof, PATIENCE)
 
     def commit(self) -> None:
         """Make all of it visible at once."""
