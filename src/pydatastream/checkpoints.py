@@ -133,19 +133,22 @@ class Checkpoint:
         fault_point("checkpoint.before_intent")
         with self._transaction():
             self._check_owner()
-            self._db.execute(
-                "insert into intent values (?, ?) on conflict (epoch) do nothing",
-                (epoch.number, json.dumps(epoch.record)),
-            )
+            once = "insert into intent values (?, ?) on conflict (epoch) do nothing"
+            self._db.execute(once, (epoch.number, json.dumps(epoch.record)))
         fault_point("checkpoint.after_intent")
+
+    def withdraw(self, epoch: int) -> None:
+        """The epoch never was: no sink has shown it, and its rows are others' now."""
+        with self._transaction():
+            self._check_owner()
+            self._db.execute("delete from intent where epoch = ?", (epoch,))
 
     def refuse(self, epoch: int, output: str, letters: str) -> None:
         """Record the dead letters of rows that an output refuses, before it shows the others."""
         with self._transaction():
             self._check_owner()
-            self._db.execute(
-                "insert or replace into refused values (?, ?, ?)", (epoch, output, letters)
-            )
+            row = (epoch, output, letters)
+            self._db.execute("insert or replace into refused values (?, ?, ?)", row)
         fault_point("checkpoint.refused")
 
     def refused(self, epoch: int, output: str) -> str | None:

@@ -1,12 +1,30 @@
 """Workers that share a stream: each entry is done by one of them, also when one dies."""
 
 import itertools
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from redis_parts import height, joined, numbers, published, sink, source
+from redis_parts import LONGEST, height, joined, numbers, published, sink, source
 
-from pydatastream.core.errors import SourceGap
+from pydatastream.checkpoints import Checkpoint
+from pydatastream.core import faults
+from pydatastream.core.errors import BeginAgain, SourceGap
 from pydatastream.core.source import Read
+from pydatastream.engines.local.run import Run
+from pydatastream.engines.local.settings import Settings
+from pydatastream.pipeline import Pipeline
+
+PIPELINE = """
+name: {name}
+source: {{type: redis, url: "redis://{address}/0", stream: {key}, group: g, consumer: {name},
+         claim_after: 1ms, schema: {{id: int}}}}
+processor:
+  - with: {{worker: "'{name}'"}}
+output: {{type: sql, url: "sqlite:///{folder}/seen.db", table: seen, create: true}}
+"""
 
 
 @pytest.fixture
@@ -127,12 +145,66 @@ def test_a_worker_does_not_take_over_from_itself(redis_server, key):
     assert ids(took(reader, 30)) == list(range(10))
 
 
-def test_a_replay_of_what_another_has_taken_over_stops(redis_server, key):
+def test_what_another_has_taken_over_is_not_read_again(redis_server, key):
     published(sink(redis_server, stream=key), numbers(5))
     (batch,) = took(opened(worker(redis_server, key, "slow")), 5)
     took(opened(worker(redis_server, key, "live", claim_after="1ms")), 5)
-    with pytest.raises(SourceGap, match="another worker has taken over"):
+    with pytest.raises(BeginAgain, match="another worker has taken over"):
         list(opened(worker(redis_server, key, "slow"), until=batch.offset))
+
+
+@pytest.fixture
+def works(redis_server, key, tmp_path):
+    """Run a worker from the stream to a table, until nothing is left or `fault` stops it."""
+
+    def work(name, fault=None):
+        file, address = tmp_path / f"{name}.yaml", redis_server.address
+        file.write_text(PIPELINE.format(name=name, address=address, key=key, folder=tmp_path))
+        stop = threading.Event()
+        running = Run(
+            Pipeline.load(file).plan(), Settings(tmp_path / name, interval=500_000, stop=stop)
+        )
+        faults.arm(fault)
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(running.run)
+            end = time.monotonic() + LONGEST
+            while not (
+                done.done() or (running.report().rows_in and not pending(redis_server, key))
+            ):
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            faults.arm(None)
+            stop.set()
+            return done.result()
+
+    def seen():
+        with sqlite3.connect(tmp_path / "seen.db") as database:
+            return sorted(database.execute("select id, worker from seen"))
+
+    work.seen = seen
+    return work
+
+
+def test_a_worker_whose_entries_were_taken_over_goes_on_and_each_counts_once(
+    redis_server, key, works, tmp_path
+):
+    published(sink(redis_server, stream=key), numbers(20))
+    with pytest.raises(OSError, match="fault"):
+        works("one", "epoch.intended:raise")
+    assert "claimed" in str(Checkpoint.peek(tmp_path / "one").intent)  # the entries are on record
+    works("two")
+    published(sink(redis_server, stream=key), numbers(10, 20), epoch=2)
+    works("one")
+    assert works.seen() == [*((n, "two") for n in range(20)), *((n, "one") for n in range(20, 30))]
+
+
+def test_what_was_shown_and_taken_over_is_a_persons_to_judge(redis_server, key, works):
+    published(sink(redis_server, stream=key), numbers(20))
+    with pytest.raises(OSError, match="fault"):
+        works("one", "epoch.published:raise")
+    works("two")
+    with pytest.raises(SourceGap, match="output output has shown it: it counts twice"):
+        works("one")
 
 
 def test_pending_entries_that_were_trimmed_stop_the_run(redis_server, key):

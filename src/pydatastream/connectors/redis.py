@@ -38,14 +38,15 @@ class RedisSource(RedisPlace, MessageSource):
     read, so that entries trimmed before they were read are counted and stop the run, or with
     `accept_gap` are logged (from Redis 7 on, and where no single entries are
     deleted). With `group` several workers share a stream; each needs a `consumer` name that it
-    keeps. What a worker has read stays pending until its
-    epoch is published, so it is read again after a crash; what is pending for longer than
-    `claim_after` another worker takes over. It is processed once if its worker is really gone:
-    one that stands still for so long and then goes on may do it twice. A list is replayable too:
-    values are removed, and counted in the key {<list>}:pds:read:<list>, when their epoch is
-    published; others may only push at its end. A channel keeps nothing: what is published while
-    nobody listens is lost; with a checkpoint, what was heard is spooled. The server must keep
-    what it has answered: appendonly yes, appendfsync always.
+    keeps. What a worker has read stays pending until its epoch is published, so it is read again
+    after a crash; what is pending for longer than `claim_after` another worker takes over. Who
+    died and comes back leaves to the others what they took. What it had published and not yet
+    acknowledged when it died, or stood still for so long, is there twice then; if its checkpoint
+    does not know that all was published, it stops and says so. A list is replayable too: values
+    are removed, and counted in the key {<list>}:pds:read:<list>, when their epoch is published;
+    others may only push at its end. A channel keeps nothing: what is published while nobody
+    listens is lost; with a checkpoint, what was heard is spooled. The server must keep what it
+    has answered: appendonly yes, appendfsync always.
     """
 
     replayable: ClassVar[bool] = varies(True, lambda source: source.channel is None)

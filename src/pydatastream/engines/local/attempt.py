@@ -32,7 +32,7 @@ from pydatastream.engines.local.ledger import Ledger
 from pydatastream.engines.local.outlets import Outlet
 from pydatastream.engines.local.publishing import Publisher
 from pydatastream.engines.local.reading import SourceThread, claims
-from pydatastream.engines.local.recovery import agree, check_plan
+from pydatastream.engines.local.recovery import agree, check_plan, withdrawing
 from pydatastream.engines.local.report import RunReport, memory_bytes
 from pydatastream.engines.local.rereading import read_again
 from pydatastream.engines.local.retry import Backoff
@@ -168,7 +168,8 @@ class Attempt:
         offsets = {node.name: dict(saved.offsets.get(node.name, {})) for node in self.plan.sources}
         self._open = opener(self._store.path if self._store else None)
         if saved.intent is not None:
-            self._replay(saved.intent)
+            with withdrawing(self._store, saved.intent.number, self._outlets):
+                self._replay(saved.intent)
             for (source, partition), offset in self._work.offsets.items():
                 offsets[source][partition] = dict(offset)
             self._end_epoch()

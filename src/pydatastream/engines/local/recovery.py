@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pydatastream.checkpoints import Checkpoint, Saved
-from pydatastream.core.errors import CheckpointError, SinkLost
+from pydatastream.core.errors import BeginAgain, CheckpointError, SinkLost, SourceGap
 from pydatastream.core.plan import Plan
 from pydatastream.engines.local.outlets import Outlet
 
@@ -34,6 +35,27 @@ def agree(saved: Saved, outlets: Mapping[str, Outlet]) -> None:
         lost = marker is None and outlet.remembers and name in saved.outputs
         if marker is not None or lost or saved.epoch == 0:
             _check_marker(name, marker or 0, saved)
+
+
+@contextmanager
+def withdrawing(
+    store: Checkpoint | None, epoch: int, outlets: Mapping[str, Outlet]
+) -> Iterator[None]:
+    """While an epoch is read again: if its rows are others' now, it is begun no more.
+
+    What a sink has shown of it cannot be taken back, and the others show it too: a person decides.
+    """
+    try:
+        yield
+    except BeginAgain as error:
+        shown = [name for name, one in outlets.items() if (one.published or 0) >= epoch]
+        if shown or store is None:
+            raise SourceGap(
+                f"{error.what}, though output {', '.join(shown)} has shown it: it counts twice",
+                hint="begin afresh with another checkpoint; a longer wait makes this seldom",
+            ) from None
+        store.withdraw(epoch)
+        raise
 
 
 def _check_marker(name: str, marker: int, saved: Saved) -> None:

@@ -14,7 +14,7 @@ Part = dict[str, Any]
 
 
 def again(group: Group, entries: Entries, until: Offset) -> Batch:
-    """The same entries: `SourceGap` unless they are there, and still this worker's."""
+    """The same entries: `SourceGap` if they are gone, `BeginAgain` if they are another worker's."""
     part: Part = until["part"]
     ids = part.get("ids") or [part["first"], part["last"]]
     spans = [(one, one) for one in ids] if "ids" in part else [tuple(ids)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydatastream.core.errors import SourceGap, StopError
+from pydatastream.core.errors import BeginAgain, SourceGap, StopError
 from pydatastream.parts.redis.entries import Entry
 from pydatastream.parts.redis.line import Line
 from pydatastream.parts.redis.stream import Facts, gap
@@ -79,14 +79,13 @@ class Group:
             self.line.ask("XACK", self.stream, self.name, *ids[at : at + CLAIMS])
 
     def expect_owned(self, ids: Sequence[str]) -> None:
-        """Raise `SourceGap` unless all of these are pending for this worker."""
+        """Raise `BeginAgain` unless all of these are pending for this worker."""
         asked = [("XPENDING", self.stream, self.name, one, one, 1) for one in ids]
         own = (self.worker.encode(), self.claimer.encode())
         if not all(reply and reply[0][1] in own for reply in self.line.ask_all(*asked)):
-            raise SourceGap(
+            raise BeginAgain(
                 f"stream {self.stream!r}: another worker has taken over what {self.worker!r} "
-                f"was at work on, {ids[0]} to {ids[-1]}",
-                hint="start this worker afresh, with another checkpoint and a longer `claim_after`",
+                f"was at work on, {ids[0]} to {ids[-1]}"
             )
 
     def check(self, facts: Facts, groups: Any) -> None:
