@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pydatastream.core.errors import ConfigError
 from pydatastream.parts.scoring.windowed import Judged, Sweep
 from pydatastream.suites import DATA, measured
 
@@ -109,3 +110,10 @@ def test_a_sweep_is_what_counting_gives():
             inside = judged.worth[alarm & (judged.window == left)]
             raw += max(inside, default=-1.0)
         assert sweep.at(threshold) == pytest.approx(100 * (raw + 2) / 4)
+
+
+@pytest.mark.parametrize("suite", ["wsn", "skab", "shuttle", "nslkdd", "ddos"])
+def test_a_file_of_another_shape_is_named(suite, tmp_path):
+    (tmp_path / "anomaly-free.csv").write_text("a\n1,2,3\n4\n")
+    with pytest.raises(ConfigError, match="suite"):
+        measured(suite, tmp_path)

@@ -125,6 +125,15 @@ def measured(name: str, data: Path | None = None) -> Measurement:
     return Measurement(name, figures, rows, seconds, suite.peers, outputs)
 
 
+def table(file: Path, **how: Any) -> pl.DataFrame:
+    """The rows of a CSV file, each column of the type that all of it has."""
+    try:
+        return pl.read_csv(file, **{"infer_schema_length": None, **how})
+    except pl.exceptions.PolarsError as error:
+        what = f"{file} is not as the files of this suite are: {str(error).partition(chr(10))[0]}"
+        raise ConfigError(what, hint="--data DIR that holds its files, and no other CSV") from None
+
+
 def _folder(suite: Suite, data: Path) -> Path:
     within = data / suite.folder
     folder = within if within.is_dir() else data

@@ -14,7 +14,7 @@ import polars as pl
 from pydatastream.connectors.memory import MemorySink, MemorySource
 from pydatastream.core.errors import ConfigError
 from pydatastream.pipeline import Pipeline
-from pydatastream.suites import Frames, Suite
+from pydatastream.suites import Frames, Suite, table
 
 TYPES = {
     "timestamp": pl.Float64, "source_ip": pl.String, "dest_ip": pl.String,
@@ -63,7 +63,7 @@ class Ddos(Suite):
         found = {}
         for file in sorted(folder.glob("*.csv*")):
             name = file.name.partition(".csv")[0]
-            rows = pl.read_csv(file, schema_overrides=TYPES)
+            rows = table(file, schema_overrides=TYPES)
             found[name] = rows.select(
                 pl.col(one).cast(TYPES[one]) for one in rows.columns if one in TYPES
             )

@@ -18,7 +18,7 @@ from pydatastream.operators.smooth import Smooth
 from pydatastream.operators.with_ import With
 from pydatastream.parts.scoring.judging import judged
 from pydatastream.parts.scoring.windowed import Judged, Span, Sweep
-from pydatastream.suites import Frames, Suite
+from pydatastream.suites import Frames, Suite, table
 
 FILE, TIME, VALUE, WINDOW = "file", "timestamp", "value", "window"
 SLOW = 0.001
@@ -68,7 +68,7 @@ class Nab(Suite):
         file = folder / "labels" / "combined_windows.json"
         labels: Mapping[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         names = sorted(str(file.relative_to(data)) for file in data.rglob("*.csv"))
-        texts = {name: pl.read_csv(data / name, infer_schema=False) for name in names}
+        texts = {name: table(data / name, infer_schema=False) for name in names}
         return {
             name.removesuffix(".csv"): read(rows, labels.get(name, ()))
             for name, rows in texts.items()

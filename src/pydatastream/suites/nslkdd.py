@@ -13,7 +13,7 @@ import polars as pl
 from pydatastream.core.operator import Flow
 from pydatastream.ml.logistic_regression import LogisticRegression
 from pydatastream.parts.scoring.judging import judged, roc_auc
-from pydatastream.suites import Frames, Suite
+from pydatastream.suites import Frames, Suite, table
 
 FEATURES, CLASS, DIFFICULTY, LABEL = 41, "class", "difficulty", "attack"
 NAMES = ["f1", "f2", "f3"]
@@ -34,7 +34,7 @@ class Nslkdd(Suite):
         files = {file.name.split(".")[0]: file for file in sorted(folder.glob("*.txt*"))}
         attack = (pl.col(CLASS) != "normal").alias(LABEL)
         return {
-            name: pl.read_csv(file, has_header=False, new_columns=columns).with_columns(attack)
+            name: table(file, has_header=False, new_columns=columns).with_columns(attack)
             for name, file in files.items()
         }
 

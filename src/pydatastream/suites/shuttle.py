@@ -14,7 +14,7 @@ from pydatastream.core.operator import Flow
 from pydatastream.ml.half_space_trees import HalfSpaceTrees
 from pydatastream.ml.loda import Loda
 from pydatastream.parts.scoring.judging import judged, roc_auc
-from pydatastream.suites import Frames, Suite
+from pydatastream.suites import Frames, Suite, table
 
 LABEL = "anomaly"
 NEAR = 0.2
@@ -32,7 +32,7 @@ class Shuttle(Suite):
 
     def load(self, folder: Path) -> Frames:
         files = {file.name.split(".")[0]: file for file in sorted(folder.glob("*.csv*"))}
-        frames = {name: pl.read_csv(file) for name, file in files.items()}
+        frames = {name: table(file) for name, file in files.items()}
         return {name: rows for name, rows in frames.items() if LABEL in rows.columns}
 
     def run(self, inputs: Frames) -> Frames:

@@ -12,7 +12,7 @@ import polars as pl
 from pydatastream.core.operator import Flow
 from pydatastream.ml.pca import Pca
 from pydatastream.parts.scoring.judging import judged, roc_auc
-from pydatastream.suites import Frames, Suite
+from pydatastream.suites import Frames, Suite, table
 
 TIME, LABEL, CHANGE = "datetime", "anomaly", "changepoint"
 FIT = 400
@@ -34,7 +34,7 @@ class Skab(Suite):
         files = {
             str(file.relative_to(folder).with_suffix("")): file for file in folder.rglob("*.csv")
         }
-        frames = {name: pl.read_csv(files[name], separator=";") for name in sorted(files)}
+        frames = {name: table(files[name], separator=";") for name in sorted(files)}
         return {name: rows for name, rows in frames.items() if LABEL in rows.columns}
 
     def run(self, inputs: Frames) -> Frames:

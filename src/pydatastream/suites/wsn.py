@@ -12,7 +12,7 @@ import polars as pl
 from pydatastream.core.operator import Flow
 from pydatastream.ml.robust_z import RobustZ
 from pydatastream.parts.scoring.judging import judged, roc_auc
-from pydatastream.suites import Frames, Suite
+from pydatastream.suites import Frames, Suite, table
 
 MOTE, LABEL, SENSORS = "mote_id", "label", ("humidity", "temperature")
 HOUR = 720
@@ -35,7 +35,7 @@ class Wsn(Suite):
 
     def load(self, folder: Path) -> Frames:
         files = {file.stem: file for file in sorted(folder.rglob("*.csv"))}
-        frames = {name: pl.read_csv(file, infer_schema_length=None) for name, file in files.items()}
+        frames = {name: table(file) for name, file in files.items()}
         wanted = {MOTE, *SENSORS}
         return {name: rows for name, rows in frames.items() if wanted <= set(rows.columns)}
 
