@@ -231,7 +231,10 @@ def test_a_redis_that_is_down_is_tried_again_and_then_given_up(tmp_path):
     ran = send(Down, "--csv-path", path, "--retries", 2)
     assert ran.returncode == 3
     assert ran.stdout.count("attempt") == 2
-    assert "Cannot reach Redis at localhost:1" in ran.stdout
+    assert (
+        "Cannot reach Redis at localhost:1. Is it running? redis-cli -h localhost -p 1 PING"
+        in ran.stdout
+    )
 
 
 def test_a_redis_that_comes_back_gets_the_rest():
@@ -273,6 +276,14 @@ def test_an_option_that_is_wrong_is_refused(words, capsys):
     with pytest.raises(SystemExit) as ended:
         producer.main(words)
     assert ended.value.code == 2
+
+
+def test_a_port_in_the_environment_that_is_none_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv("REDIS_PORT", "redis")
+    with pytest.raises(SystemExit) as ended:
+        producer.main([])
+    assert ended.value.code == 2
+    assert "--redis-port: invalid int value: 'redis'" in capsys.readouterr().err
 
 
 def test_times_of_any_origin_are_read_and_missing_ones_are_now():

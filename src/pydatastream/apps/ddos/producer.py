@@ -119,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except Unreachable as error:
-        log.error("Cannot reach Redis at %s: is it running? Try: redis-cli PING", error)
+        knock = f"redis-cli -h {given.redis_host} -p {given.redis_port}"
+        encrypted = " --tls" if _wants_tls(os.environ) else ""
+        log.error("Cannot reach Redis at %s. Is it running? %s%s PING", error, knock, encrypted)
         return UNREACHABLE
     except PdsError as error:
         log.error("%s", error)
@@ -200,16 +202,20 @@ def found(path: Path) -> Path:
 def sink_of(given: argparse.Namespace, environment: Mapping[str, str]) -> RedisSink:
     """The stream in Redis; user, password and TLS come from the environment."""
     ca = environment.get("REDIS_TLS_CA")
-    wanted = environment.get("REDIS_TLS", "").lower() in ("1", "true", "yes", "on")
     plain = {
         "host": given.redis_host,
         "port": given.redis_port,
         "stream": given.stream,
         "user": environment.get("REDIS_USERNAME") or None,
         "password": environment.get("REDIS_PASSWORD") or None,
-        "tls": {"ca": ca} if ca else wanted,
+        "tls": {"ca": ca} if ca else _wants_tls(environment),
     }
     return RedisSink.model_validate(plain)
+
+
+def _wants_tls(environment: Mapping[str, str]) -> bool:
+    wanted = environment.get("REDIS_TLS", "").lower() in ("1", "true", "yes", "on")
+    return wanted or "REDIS_TLS_CA" in environment
 
 
 def options(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -226,7 +232,7 @@ def options(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--csv-path", type=Path, default=CSV, help=f"the file (default: {CSV})")
     host = environment.get("REDIS_HOST", "localhost")
     add("--redis-host", default=host, help=f"where Redis is (default: {host})")
-    port = int(environment.get("REDIS_PORT", "6379"))
+    port = environment.get("REDIS_PORT", "6379")  # text, so that it is read as the option is
     add("--redis-port", type=int, default=port, help=f"its port (default: {port})")
     add("--stream", default=STREAM, help=f"the stream's key (default: {STREAM})")
     add("--as-now", action="store_true", help="let the first record be of this moment")
