@@ -108,7 +108,7 @@ def test_from_a_file_by_redis_to_alarms(redis, attacked, tmp_path):
     stream = redis.cli("XRANGE", "ddos:alarms", "-", "+")
     raised = [json.loads(line) for line in stream.splitlines() if line.startswith("{")]
     assert [one["state"] for one in raised] == ["raised", "ended"] * 2
-    assert raised[0]["nftables"].startswith("nft add rule inet filter input ip daddr 192.0.2.")
+    assert raised[0]["nftables"].startswith("nft 'add rule inet filter input ip daddr 192.0.2.")
     seen = worker.ask("select sum(flows) from windows where dest_ip = '*'")[0][0]
     assert length(redis) - 100 < seen <= length(redis)  # the last windows are open
     labelled = worker.ask("select sum(labelled) from windows where dest_ip = '*'")[0][0]

@@ -1,9 +1,13 @@
 """What may be done against an attack: text that fits, and nothing that could do harm."""
 
+import shlex
+import subprocess
+
 import polars as pl
 import pytest
 
 from pydatastream.core.errors import SchemaError
+from pydatastream.parts.traffic.hints import PROTOCOLS
 from pydatastream.pipeline import Pipeline
 
 TYPES = {"alarm": pl.String, "victim": pl.String, "type": pl.String, "top_port": pl.Int64,
@@ -22,7 +26,7 @@ def test_an_amplification_is_shut_out_by_its_port():
         "flow route { match { destination 192.0.2.1/32; protocol udp; source-port =123; } "
         "then { discard; } }"
     )
-    assert line == "nft add rule inet filter input ip daddr 192.0.2.1 udp sport 123 counter drop"
+    assert line == "nft 'add rule inet filter input ip daddr 192.0.2.1 udp sport 123 counter drop'"
     assert addresses.splitlines()[1].endswith(" 198.51.100.9")
 
 
@@ -46,6 +50,14 @@ def test_every_type_has_a_rule(kind):
     rule, line, _ = hints("192.0.2.1", kind)
     assert rule.startswith("flow route")
     assert "ip daddr 192.0.2.1" in line
+
+
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_a_shell_passes_a_rule_on_as_it_is(kind):
+    command, rule = shlex.split(hints("192.0.2.1", kind)[1])
+    asked = ["sh", "-c", f'nft() {{ printf %s: $# "$@"; }}; {hints("192.0.2.1", kind)[1]}']
+    assert command == "nft"
+    assert subprocess.run(asked, capture_output=True, text=True).stdout == f"1:{rule}:"
 
 
 @pytest.mark.parametrize("victim", ["*", "", None, "1.2.3.4; reboot", "$(reboot)", "a\nb"])

@@ -63,10 +63,10 @@ def flowspec(victim: str | None, kind: str | None, port: int | None) -> str | No
 
 
 def nftables(victim: str | None, kind: str | None, port: int | None) -> str | None:
-    """An nftables command.
+    """An nftables command, quoted so that a shell passes it on as it is.
 
     >>> nftables("192.0.2.10", "udp_amplification_snmp", 161)
-    'nft add rule inet filter input ip daddr 192.0.2.10 udp sport 161 counter drop'
+    "nft 'add rule inet filter input ip daddr 192.0.2.10 udp sport 161 counter drop'"
     """
     host = address(victim)
     if host is None:
@@ -80,7 +80,7 @@ def nftables(victim: str | None, kind: str | None, port: int | None) -> str | No
     else:
         match = flags or (f" meta l4proto {protocol}" if protocol else "")
     limit = " limit rate over 100/second" if kind in LIMITED else ""
-    return f"nft add rule inet filter input {family} daddr {host}{match}{limit} counter drop"
+    return f"nft 'add rule inet filter input {family} daddr {host}{match}{limit} counter drop'"
 
 
 def ipset(alarm: str | None, sources: Sequence[str | None] | None) -> str | None:
