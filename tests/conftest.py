@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -14,6 +16,20 @@ from services.server import Server, folder
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture
+def open_files():
+    """How many files below a folder this process holds open."""
+
+    def count(folder: Path) -> int:
+        found = 0
+        for one in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile by another thread
+                found += one.readlink().is_relative_to(folder)
+        return found
+
+    return count
 
 
 MOST_AGAIN = 100

@@ -45,9 +45,10 @@ class Epoch:
     record: Mapping[str, Any]
     """What happened, as plain data: enough to run the epoch again."""
     offsets: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
-    """By (source, partition): the position after the epoch."""
+    """By (source, partition): the position after the epoch; of those `gone` before none stays."""
     states: Mapping[str, Snapshot] = field(default_factory=dict)
     clocks: Mapping[str, Any] = field(default_factory=dict)
+    gone: Collection[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +242,8 @@ class Checkpoint:
 
     def _check_owner(self) -> None:
         if self._meta("generation") != str(self.generation):
-            raise CheckpointError(
-                "another run has taken over this checkpoint", where=str(self.path)
-            )
+            what = "another run has taken over this checkpoint"
+            raise CheckpointError(what, where=str(self.path))
 
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("select value from meta where key = ?", (key,)).fetchone()
@@ -266,6 +266,7 @@ class Checkpoint:
         return offsets
 
     def _save_offsets(self, epoch: Epoch) -> None:
+        self._db.executemany("delete from offsets where (source, partition) = (?, ?)", epoch.gone)
         rows = [(*key, json.dumps(dict(offset))) for key, offset in epoch.offsets.items()]
         self._db.executemany("insert or replace into offsets values (?, ?, ?)", rows)
 

@@ -4,7 +4,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +14,7 @@ from pydatastream.connectors.file import FileSource
 from pydatastream.core.batch import Batch, Offset
 from pydatastream.core.errors import SourceGap
 from pydatastream.core.format import Decoded, StreamFormat
-from pydatastream.core.source import Read
+from pydatastream.core.source import GONE, Read
 from pydatastream.parts.files import tail
 from pydatastream.parts.files.listing import Listing
 
@@ -249,6 +249,59 @@ def test_a_removed_file_may_come_back(log: Path) -> None:
     assert reader.nothing()
     log.write_text("two\n")
     assert reader.take(1) == ["two"]
+
+
+def test_a_removed_file_of_many_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "LEFT", 0.3)
+    log = tmp_path / "a.log"
+    log.write_text("one\n")
+    reader = Follower(tmp_path, "a.log")
+    assert reader.take(1) == ["one"]
+    held = log.open("a")
+    log.unlink()
+    held.write("two, by the writer that still has it\nno end")
+    held.close()
+    assert reader.take(2) == ["two, by the writer that still has it", "no end"]
+    with pytest.raises(StopIteration) as end:
+        reader.take(1)
+    assert end.value.value is GONE
+
+
+def test_a_removed_file_is_kept_while_one_is_there_that_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "LEFT", 0.05)
+    log = tmp_path / "a.log"
+    log.write_text("one\n")
+    rotate(log)
+    log.write_text("two\n")
+    reader = Follower(tmp_path, "a.log")
+    assert reader.take(2) == ["one", "two"]
+    log.unlink()
+    assert reader.nothing(), "a reader made anew would begin with the rotated file"
+    log.write_text("three\n")
+    assert reader.take(1) == ["three"]
+
+
+def test_hundreds_of_rotations_leave_nothing_behind(
+    log: Path, monkeypatch: pytest.MonkeyPatch, open_files: Callable[[Path], int]
+) -> None:
+    monkeypatch.setattr(tail, "GRACE", 0.01)
+    log.write_text("0\n")
+    reader, seen, sizes = Follower(log, "app.log"), list[str](), set[int]()
+    for number in range(1, 201):
+        seen += reader.take(1)
+        if number % 50 == 0:
+            reader.reader.close()
+            reader = Follower(log, "app.log", reader.found[-1].offset)
+        rotate(log)
+        log.with_name("app.log.4").unlink(missing_ok=True)
+        log.write_text(f"{number}\n")
+        if number > 100:
+            sizes.add(len(str(reader.found[-1].offset)) if reader.found else 0)
+    assert seen == [str(number) for number in range(200)]
+    assert max(sizes) < 1500
+    assert open_files(log.parent) <= 2
 
 
 def test_a_growing_directory_names_each_stream_once(tmp_path: Path) -> None:

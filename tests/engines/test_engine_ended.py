@@ -125,7 +125,7 @@ class History:
         silent.discard(one)
         if dice == 1:
             del reading[one]
-            return Done(name, one)
+            return Done(name, one, gone=self.chance.random() < 0.5)
         reading[one] += self.chance.randrange(15)
         return Slice(name, one, None, {"second": reading[one]}, now=0)
 
@@ -151,7 +151,8 @@ def _rows(frames: list[pl.DataFrame]) -> list[tuple[Any, ...]]:
 
 
 def _saved(epoch: Epoch) -> Any:
-    return epoch.clocks, {name: _plain(one) for name, one in epoch.states.items()}
+    states = {name: _plain(one) for name, one in epoch.states.items()}
+    return epoch.clocks, epoch.offsets, epoch.gone, states
 
 
 def _plain(state: Snapshot) -> Any:
@@ -173,6 +174,17 @@ def test_a_record_does_not_grow_with_partitions_that_have_ended() -> None:
         sizes.append(len(json.dumps(epoch.record) + json.dumps(epoch.clocks["few"])))
         assert len(json.dumps(epoch.clocks["many"])) < 200
     assert sizes[0] == sizes[1]
+
+
+def test_of_a_partition_that_cannot_come_back_no_offset_stays() -> None:
+    bench, offsets = Bench(), {"many": {"old": {"second": 1}}}
+    bench.take(Slice("many", "old", None, {"second": 2}, now=0))
+    bench.take(Done("many", "old", gone=True))
+    bench.work.move(offsets)
+    assert offsets == {"many": {}}
+    bench.take(Slice("many", "old", None, {"second": 3}, now=0))
+    bench.work.move(offsets)
+    assert offsets == {"many": {"old": {"second": 3}}}
 
 
 def test_a_record_tells_which_sources_had_ended() -> None:

@@ -31,9 +31,10 @@ class FileSource(Source):
     and a position at the end of a record; a compressed file is unpacked up to there again.
     A file that was replaced, shortened, or removed before its end was read stops the run. With
     `follow`, a renamed file is read to its end before the one that took its name, also when that
-    happened while nothing was running; a file cut short starts again at 0, and what was not yet
-    read of it is lost, which is logged. A file that is damaged, or a compressed one that swells
-    without measure, gives one dead letter in place of the rest of it.
+    happened while nothing was running; one that is removed and silent for ten seconds is let go,
+    and what has its name later is another file; a file cut short starts again at 0, and what was
+    not yet read of it is lost, which is logged. A file that is damaged, or a compressed one that
+    swells without measure, gives one dead letter in place of the rest of it.
     """
 
     replayable: ClassVar[bool] = True

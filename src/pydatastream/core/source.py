@@ -36,12 +36,17 @@ class Read:
     again of these, because the server had not heard of it, must not be given twice."""
 
 
+GONE = object()
+"""The end of a partition that can never come back: what has its name later is another one."""
+
+
 class Reader(Protocol):
     """One open partition; iterating is reading.
 
     Rules: a batch carries the position just after its last row; `None` means nothing has come
     yet (the engine will ask again, so wait at most a tenth of a second); the end of the
-    iteration is the end of the stream. With `until`, the last batch ends exactly there and the
+    iteration is the end of the stream; a generator that returns GONE says that nothing of it need
+    be remembered. With `until`, the last batch ends exactly there and the
     same rows come again in the same order. Raise `RetryLater` for what may heal, `SourceGap`
     when the rows after `resume` are no longer there. `commit` says that everything before is
     durable: in a spool, or else in every sink. `close` may be called twice.

@@ -170,8 +170,7 @@ class Attempt:
         if saved.intent is not None:
             with withdrawing(self._store, saved.intent.number, self._outlets):
                 self._replay(saved.intent)
-            for (source, partition), offset in self._work.offsets.items():
-                offsets[source][partition] = dict(offset)
+            self._work.move(offsets)
             self._end_epoch()
         ends = {name: threading.Event() for name in self._work.open_sources}
         for node in self.plan.sources:

@@ -52,6 +52,8 @@ class Done:
 
     source: str
     partition: str | None
+    gone: bool = False
+    """It cannot come back: what has its name later is another one."""
 
 
 Event = Slice | Opened | Tick | Done

@@ -14,7 +14,7 @@ from pydatastream.core.errors import RetryLater
 from pydatastream.core.faults import fault_point
 from pydatastream.core.plan import SourceNode
 from pydatastream.core.share import Claim, Share
-from pydatastream.core.source import Read, Reader
+from pydatastream.core.source import GONE, Read, Reader
 from pydatastream.core.times import Micros, micros
 from pydatastream.engines.local.events import (
     Arrived,
@@ -199,18 +199,21 @@ class SourceThread(threading.Thread):
     def _read_one(self, partition: Partition) -> bool:
         try:
             batch = partition.next()
-        except StopIteration:
-            self._end(partition)
+        except StopIteration as end:
+            self._end(partition, gone=end.value is GONE)
             return True
         if batch is not None:
             self._give(partition, batch)
         return batch is not None
 
-    def _end(self, partition: Partition) -> None:
+    def _end(self, partition: Partition, *, gone: bool) -> None:
         partition.close()
         del self._partitions[partition.name]
-        self._ended.add(partition.name)
-        self._put(Done(self._node.name, partition.name))
+        if gone:
+            self._offsets.pop(partition.name, None)
+        else:
+            self._ended.add(partition.name)
+        self._put(Done(self._node.name, partition.name, gone))
 
     def _give(self, partition: Partition, batch: Batch) -> None:
         now = wall_clock()

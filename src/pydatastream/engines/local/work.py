@@ -52,6 +52,7 @@ class Work:
         self._over: list[Done] = []  # sources that ended in epochs before: a replay must know
         self._began: float | None = None
         self.offsets: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.gone: set[tuple[str, str]] = set()
         self.open_sources = set(self._sources)
 
     def take(self, item: Sequence[Arrived] | Event | Failed | Released) -> None:
@@ -105,7 +106,15 @@ class Work:
         self._over += [one for one in ends if one.partition is None]
         self._events, self._began = [], None
         offsets, self.offsets = self.offsets, {}
-        return Epoch(number, record, offsets, self._executor.snapshots(), clocks)
+        gone, self.gone = self.gone, set()
+        return Epoch(number, record, offsets, self._executor.snapshots(), clocks, gone)
+
+    def move(self, offsets: Mapping[str, dict[str, dict[str, Any]]]) -> None:
+        """Bring offsets, by source and partition, to where this epoch has led."""
+        for source, partition in self.gone:
+            offsets[source].pop(partition, None)
+        for (source, partition), offset in self.offsets.items():
+            offsets[source][partition] = dict(offset)
 
     def _take_rows(self, items: Sequence[Arrived]) -> None:
         """All rows go through the steps in one frame.
@@ -153,6 +162,9 @@ class Work:
         self._advance(done.source, self._clocks[done.source].done(done.partition))
         if done.partition is None:
             self.open_sources.discard(done.source)
+        elif done.gone:
+            self.offsets.pop((done.source, done.partition), None)
+            self.gone.add((done.source, done.partition))
 
     def _advance(self, source: str, watermark: Micros) -> None:
         """Event time has come so far at a source, and so at those that come after it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import polars as pl
@@ -12,7 +12,7 @@ import polars as pl
 from pydatastream.core.batch import Batch, Offset
 from pydatastream.core.errors import SourceGap
 from pydatastream.core.format import Decoded, StreamFormat
-from pydatastream.core.source import Read
+from pydatastream.core.source import GONE, Read
 from pydatastream.parts.files.position import Position
 from pydatastream.parts.files.records import Limits, Records, dead_letter
 from pydatastream.parts.files.tail import OpenFile, Tail, Truncated
@@ -88,13 +88,15 @@ class RecordReader:
         else:
             self._enter(file)
 
-    def _follow(self) -> Iterator[Batch | None]:
+    def _follow(self) -> Generator[Batch | None, None, object]:
         while not self._begin():
             yield self._pause()
         while True:
             try:
                 yield from self._read(None)
                 while not self._go_on():
+                    if self._file and self._file.left() and self._tail.gone():
+                        return GONE
                     yield self._pause()
             except Truncated:
                 self._cut_short()
@@ -170,7 +172,7 @@ class RecordReader:
         if not file.quiet() or self._tail.has(file.identity.inode):
             return False
         self._next = self._next or self._tail.after(file.status(), self._known(at))
-        return self._next is not None or file.status().st_nlink == 0
+        return self._next is not None or file.left()
 
     def _go_on(self) -> bool:
         """Open the next file; False: it is not there yet."""

@@ -19,6 +19,9 @@ from pydatastream.parts.files.position import HEAD, Identity
 GRACE = 1.0
 """Seconds a renamed file must be silent before it is left: its writer may still hold it."""
 
+LEFT = 10.0
+"""Seconds a removed file must be silent, with none to follow it, before it is let go."""
+
 _ROTATED = r"\.\d{1,10}|-\d{6,14}|[.-]\d{4}-\d{2}-\d{2}.*"
 _NAME = re.compile(rf"(.+?)(?:{_ROTATED})(?:\.gz|\.zst)?")
 
@@ -90,11 +93,18 @@ class OpenFile(Content):
 
     def quiet(self) -> bool:
         """Whether nothing came since the last read, nor for a while before."""
+        return self._silent(GRACE)
+
+    def left(self) -> bool:
+        """Whether it was removed, and is read to its end: there is nothing to come back to."""
+        return self.status().st_nlink == 0 and self._silent(LEFT)
+
+    def _silent(self, seconds: float) -> bool:
         status = os.fstat(self.descriptor)
         if self._stamp != (status.st_size, status.st_mtime_ns):
             return False
-        old = time.time() - status.st_mtime > GRACE
-        return old or time.monotonic() - self._since > GRACE
+        old = time.time() - status.st_mtime > seconds
+        return old or time.monotonic() - self._since > seconds
 
     def close(self) -> None:
         """Give the descriptor back; may be called twice."""
@@ -158,6 +168,11 @@ class Tail:
             return (self._place.root / self._name).stat().st_ino == inode
         except FileNotFoundError:
             return False
+
+    def gone(self) -> bool:
+        """Whether no file has the name, nor had it before rotation; one file is waited for."""
+        there = self._place.single or (self._place.root / self._name).exists()
+        return not (there or self._rotated())
 
     def _open(self, name: str) -> OpenFile | None:
         try:
