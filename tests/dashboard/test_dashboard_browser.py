@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from pydatastream.cli.commands.dashboard import SERVED
 from pydatastream.dashboard.board import Board
 from pydatastream.pipeline import Pipeline
 from services.install import program
@@ -137,6 +139,12 @@ def test_a_page_is_steady_while_rows_come(serve, browser):
     seen = page.evaluate(WATCHED)
     assert seen.pop("redrawn") > 100
     assert seen == {"looks": ["1 none"], "heights": 1, "gone": 0}
+
+
+def test_streamlit_run_serves_the_ddos_example_as_pds_dashboard_does():
+    said = tomllib.loads((DDOS.parent / ".streamlit" / "config.toml").read_text())
+    flat = {f"{part}.{name}": v for part, values in said.items() for name, v in values.items()}
+    assert {name: str(v).lower() for name, v in flat.items()} == SERVED
 
 
 def test_the_panels_of_the_ddos_example_fit_its_outputs(monkeypatch):
