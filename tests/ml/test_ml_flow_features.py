@@ -83,6 +83,32 @@ def test_of_too_many_sources_the_last_are_remembered_however_windows_come():
     assert made["new_share"].to_list() == [*[1.0] * 20, 1 / 21]
 
 
+def scan(second, count):
+    """One record to each of many destinations, after some to a few that are at work."""
+    work = [flow(second, dest=f"192.0.2.{n}", packets=10 + n) for n in range(4)]
+    return work + [flow(second + 0.5, dest=f"10.0.{n // 250}.{n % 250}") for n in range(count)]
+
+
+def test_of_too_many_destinations_those_with_the_most_packets_are_told():
+    rows = records(*scan(0, 500), *scan(1, 2))
+    every, few = windows(rows), windows(rows, max_keys=6)
+    assert every.height == 504 + 1 + 6 + 1
+    network = pl.col("dest_ip") == "*"
+    assert few.filter(network).equals(every.filter(network))
+    told = every.filter(~network).group_by("window_start", maintain_order=True).agg(
+        pl.col("dest_ip").sort_by(-pl.col("packets"), "dest_ip").head(6).sort())  # fmt: skip
+    assert few.equals(every.join(few, on=["window_start", "dest_ip"], how="semi"))
+    assert few.filter(~network)["dest_ip"].to_list() == told.explode("dest_ip")["dest_ip"].to_list()
+
+
+def test_a_bound_that_is_not_reached_changes_nothing_and_one_that_is_is_counted():
+    rows = records(*scan(0, 300))
+    assert windows(rows, max_keys=304).equals(windows(rows))
+    read = Pipeline.read("memory", rows, time="timestamp", max_skew="off")
+    run = read.flow_features("1s", max_keys=10).write("null").run()
+    assert run.forgotten == 294
+
+
 @pytest.mark.parametrize(
     ("proto", "flag", "port", "expected"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import polars as pl
+from pydantic import Field
 
 from pydatastream.core.batch import CLOCK, Emission, Refused, Routed
 from pydatastream.core.errors import SchemaError
@@ -35,6 +36,8 @@ class FlowFeatures(Operator):
     count that is null, negative or no number counts as 0. Flags are numbers (18, "0x12") or
     letters ("SA", ".A..S."). Destinations that are no IP address are dead letters, unless
     `strict: false`. State: the records of open windows, and sources seen, at most `max_sources`.
+    Of a window with more destinations than `max_keys` those with the most packets are told; the
+    others are in the row of the whole network, and are counted as forgotten keys.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("late",)
@@ -52,6 +55,8 @@ class FlowFeatures(Operator):
     """A source not seen for so long is new again."""
     max_sources: int = 100_000
     """So many sources are remembered; of more, those seen last."""
+    max_keys: int = Field(100_000, gt=0)
+    """So many destinations of a window are told; of more, those with the most packets."""
     strict: bool = True
     """Refuse records whose destination is no IP address; false: any text is one."""
     source: str = "source_ip"
@@ -161,7 +166,9 @@ class _FlowFeatures(Kernel):
                 for one, gone in zip(held, closed, strict=True))  # fmt: skip
         self._state.put(ROWS, [one for one in left if one.height])
         self.released += rows.height
-        yield self._told(features(rows, self._seen.mark))
+        found, forgotten = features(rows, self._seen.mark, self._step.max_keys)
+        self.forgotten += forgotten
+        yield self._told(found)
 
     def _told(self, found: pl.DataFrame) -> pl.DataFrame:
         start = pl.col(WINDOW)

@@ -32,8 +32,11 @@ Marking = Callable[[pl.DataFrame], pl.DataFrame]
 """Says of windows and sources, each pair once, whether the source is NEW, and still YOUNG."""
 
 
-def features(rows: pl.DataFrame, mark: Marking) -> pl.DataFrame:
-    """The features of whole windows, sorted by window and destination, the network first."""
+def features(rows: pl.DataFrame, mark: Marking, most: int) -> tuple[pl.DataFrame, int]:
+    """The features of whole windows, sorted by window and destination, the network first.
+
+    At most so many destinations of a window are told, and how many were not.
+    """
     place = pl.int_range(pl.len(), dtype=pl.UInt32).alias(PLACE)
     group = (pl.col(WINDOW).hash(11) ^ pl.col(DEST).hash(12)).alias(GROUP)
     ready = rows.with_columns(place, group, pl.col(SOURCE).hash(13).alias(SEEN)).lazy()
@@ -42,16 +45,26 @@ def features(rows: pl.DataFrame, mark: Marking) -> pl.DataFrame:
     network = _together(_sums_again(whole[0]), _pairs(whole[1]), _ports_again(whole[2]))
     marked = mark(network[1].select(WINDOW, SEEN)).with_columns(_key(WINDOW))
     known = tuple(marked.filter(mask)[PAIR].implode() for mask in (NEW, YOUNG))
+    told = _largest(parts, most)
     sums, pairs, ports = (
-        pl.concat([one.select(dest.columns), dest])
-        for one, dest in zip(network, parts, strict=True)
+        pl.concat([one.select(dest.columns), dest]) for one, dest in zip(network, told, strict=True)
     )
-    return _joined(sums, pairs, ports, known, rows[SOURCE])
+    return _joined(sums, pairs, ports, known, rows[SOURCE]), parts[0].height - told[0].height
 
 
 def _together(*parts: Frame) -> list[pl.DataFrame]:
     """Results worked out side by side: of few rows the engine in memory is faster."""
     return pl.collect_all(parts, engine="in-memory")
+
+
+def _largest(parts: list[pl.DataFrame], most: int) -> list[pl.DataFrame]:
+    """Of each window the groups with the most packets, of equals the first by name."""
+    sums = parts[0]
+    if sums.height <= most or sums[WINDOW].value_counts()["count"].max() <= most:  # type: ignore[operator]
+        return parts
+    ordered = sums.sort("packets", DEST, descending=[True, False])
+    kept = ordered.group_by(WINDOW).head(most).select(GROUP)
+    return [one.join(kept, on=GROUP, how="semi") for one in parts]
 
 
 def _sums(rows: Frame) -> Frame:
