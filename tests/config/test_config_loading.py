@@ -145,6 +145,12 @@ WRONG = [
     ("source: {type: file, path: 1}", "p.yaml:1:22", "path must be text, found 1", "quote"),
     ("source: {type: file, path: x, format: jsn}", "p.yaml:1:31", "no format", "'json'"),
     (
+        "processor: [filter: {where: v > 1, input: a}]",
+        "p.yaml:1:36",
+        "`input:` stands beside filter",
+        "{filter: ..., input: ...}",
+    ),
+    (
         "source: {type: file, path: x, format: {type: json, strit: true}}",
         "p.yaml:1:52",
         "no option 'strit'",

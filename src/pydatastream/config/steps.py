@@ -8,7 +8,7 @@ from typing import Any
 from pydatastream.catalog import catalog
 from pydatastream.config.components import Builder, by_name, entries, parted, refs, text
 from pydatastream.config.declaration import Custom, Declared, names
-from pydatastream.config.descriptions import option
+from pydatastream.config.descriptions import is_mapping, option
 from pydatastream.config.yaml_nodes import Node
 from pydatastream.core.errors import nearest
 from pydatastream.core.operator import Operator
@@ -99,6 +99,11 @@ def _declared(item: _Item, name: str, build: Builder, custom: bool) -> Declared[
 def _options(item: _Item, cls: type[Operator]) -> Node:
     """The options by name; in the long form they mostly are."""
     words = item.options.value
+    if isinstance(words, dict) and not is_mapping(option(cls, cls.primary or "")):
+        for key in words.keys() & set(BESIDE):
+            if option(cls, key) is None:
+                what = f"`{key}:` stands beside {item.type}, not among its options"
+                raise item.options.error(what, key, hint=f"{{{item.type}: ..., {key}: ...}}")
     known = isinstance(words, dict) and all(option(cls, key) for key in words)
     return item.options if item.long and known else by_name(item.options, cls)
 
