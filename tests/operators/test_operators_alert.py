@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -171,3 +174,45 @@ def test_alerts_are_tested_in_the_pipeline_file(tmp_path):
     path.write_text(FILE)
     (outcome,) = run_tests(Pipeline.load(path))
     assert outcome.passed, outcome
+
+
+ROUTED = """
+name: watch
+source: {{type: file, path: in.jsonl, format: json, time: ts,
+         schema: {{host: string, ts: timestamp, load: float}}}}
+processor:
+  - alert: {{when: load > 8, by: [host], value: load, message: "{{host}}: {{state}}, {{peak:.0f}}",
+            severity: {{warning: load > 8, critical: load > 20}}}}
+  - name: told
+    route: {{grave: severity = 'critical'}}
+outputs:
+  pager: {{type: http, url: "http://127.0.0.1:{port}/page", input: told.grave}}
+  book: {{type: file, path: book/, format: json, input: alert}}
+"""
+
+
+def test_the_gravest_alerts_go_to_a_web_hook_and_all_to_a_file(tmp_path, monkeypatch):
+    class Pager(BaseHTTPRequestHandler):
+        def do_POST(self):
+            paged.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+    monkeypatch.chdir(tmp_path)
+    loads = [("a", 9.0), ("b", 30.0), ("a", 1.0), ("b", 40.0), ("b", 2.0)]
+    rows = [
+        {"host": k, "ts": f"2026-01-01T12:00:0{n}Z", "load": v} for n, (k, v) in enumerate(loads)
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    paged = list[bytes]()
+    with HTTPServer(("127.0.0.1", 0), Pager) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "watch.yaml").write_text(ROUTED.format(port=server.server_port))
+        Pipeline.load(tmp_path / "watch.yaml").run()
+        server.shutdown()
+    messages = [json.loads(line)["message"] for line in b"".join(paged).splitlines()]
+    assert messages == ["b: raised, 30", "b: resolved, 40"]
+    book = "".join(file.read_text() for file in sorted(tmp_path.glob("book/*.jsonl")))
+    assert [json.loads(line)["message"] for line in book.splitlines()] == [
+        "a: raised, 9", "b: raised, 30", "a: resolved, 9", "b: resolved, 40",
+    ]  # fmt: skip
