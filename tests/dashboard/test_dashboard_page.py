@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import timedelta
 
@@ -66,6 +67,8 @@ def test_every_panel_is_drawn(drawn):
     assert not app.warning
     assert [one.value for one in app.title] == ["Plant"]
     assert len(app.get("vega_lite_chart")) == 3
+    bars = json.loads(app.get("vega_lite_chart")[2].proto.spec)
+    assert bars["encoding"]["y"]["sort"] == "-x"  # the page keeps the order of the rows it had
     alarms = app.dataframe[0].value
     assert set(alarms["state"]) == {"raised", "resolved"}
     assert {one.label for one in app.metric} == {"n", "mean"}
@@ -86,6 +89,8 @@ def test_one_key_can_be_picked_and_the_past_looked_at(drawn):
     whole = len(app.dataframe[0].value)
     app.toggle[0].set_value(False).run()
     moment = app.slider("moment")
+    assert moment.proto.step == 1e6  # a second, of the eighty there are
+    assert moment.proto.format.endswith("HH:mm:ss")
     moment.set_value(moment.value - timedelta(minutes=1)).run()
     assert not app.exception
     assert len(app.dataframe[0].value) < whole

@@ -74,7 +74,7 @@ def bars(found: pl.DataFrame) -> dict[str, Any]:
                 "field": SERIES,
                 "type": "nominal",
                 "title": None,
-                "sort": None,
+                "sort": "-x",
                 "axis": {"labelOverlap": False},
             },
             "tooltip": TOOLTIP[1:],

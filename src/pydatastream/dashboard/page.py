@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +181,8 @@ def _moment(board: Board, rows: dict[str, pl.DataFrame], place: Any) -> datetime
     if not ends or min(ends) == max(ends):
         return None
     first, last = min(ends), max(ends)
-    moment: datetime = place.slider("as of", first, last, last, key="moment")
+    step, clock = min(timedelta(seconds=1), (last - first) / 10), "YYYY-MM-DD HH:mm:ss"
+    moment: datetime = place.slider("as of", first, last, last, step, clock, key="moment")
     return moment
 
 
