@@ -52,6 +52,7 @@ def encryption(tls: Tls | None) -> dict[str, Any]:
     """Settings for an encrypted connection."""
     if tls is None:
         return {}
+    tls.expect_files()
     mode = "require" if tls.insecure else "verify-full"
     password = tls.key_password.get_secret_value() if tls.key_password else None
     files = {"sslcert": tls.cert, "sslkey": tls.key, "sslpassword": password}

@@ -66,6 +66,7 @@ class KafkaCluster(Component):
 def _tls(tls: Tls | bool) -> dict[str, Any]:
     if isinstance(tls, bool):
         return {}
+    tls.expect_files()
     paths = {"ssl.ca.location": tls.ca, "ssl.certificate.location": tls.cert}
     given = {key: path for key, path in paths.items() if path}
     given |= {"ssl.key.location": tls.key} if tls.key else {}

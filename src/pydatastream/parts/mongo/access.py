@@ -90,6 +90,7 @@ def meaning(error: PyMongoError, where: str) -> PdsError:
 def _encryption(tls: Tls | None) -> dict[str, Any]:
     if tls is None:
         return {}
+    tls.expect_files()
     password = tls.key_password.get_secret_value() if tls.key_password else None
     files = {
         "tlsCAFile": tls.ca,

@@ -86,6 +86,7 @@ class MqttPlace(Component):
         if not self.tls:
             return
         tls = self.tls if isinstance(self.tls, Tls) else Tls()
+        tls.expect_files()
         secret = tls.key_password.get_secret_value() if tls.key_password else None
         check = ssl.CERT_NONE if tls.insecure else ssl.CERT_REQUIRED
         client.tls_set(tls.ca, tls.cert, tls.key, check, keyfile_password=secret)

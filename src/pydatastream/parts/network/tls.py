@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import SecretStr
 
 from pydatastream.core.described import Described
+from pydatastream.core.errors import ConfigError
 
 
 class Tls(Described):
@@ -20,3 +23,10 @@ class Tls(Described):
     """The password of the key."""
     insecure: bool = False
     """Encrypt, but believe any certificate: whoever is in between can read and change all."""
+
+    def expect_files(self) -> None:
+        """Raise `ConfigError` if one of them is not there: no client says so in plain words."""
+        for name, path in (("ca", self.ca), ("cert", self.cert), ("key", self.key)):
+            if path and not Path(path).is_file():
+                what = f"tls: {name}: there is no file {path}"
+                raise ConfigError(what, hint=f"looked from {Path.cwd()}")

@@ -120,6 +120,7 @@ class RedisPlace(Component):
 
 
 def _encrypted(tls: Tls) -> Mapping[str, Any]:
+    tls.expect_files()
     secret = tls.key_password.get_secret_value() if tls.key_password else None
     files = {"ca_certs": tls.ca, "certfile": tls.cert, "keyfile": tls.key, "password": secret}
     known = {f"ssl_{name}": value for name, value in files.items() if value}
