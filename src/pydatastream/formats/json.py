@@ -218,7 +218,11 @@ class JsonEncoder:
         return target.getvalue()
 
     def encode_messages(self, rows: pl.DataFrame) -> list[bytes]:
-        return self.encode(rows).split(b"\n")[:-1] if rows.height else []
+        """The same texts; not cut out of one, which takes longer, most so for a few rows."""
+        if not rows.height:
+            return []
+        texts = pl.struct(self._columns).struct.json_encode().cast(pl.Binary)
+        return rows.select(texts).to_series().to_list()
 
 
 def _lines(records: bytes) -> list[bytes]:

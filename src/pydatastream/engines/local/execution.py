@@ -105,7 +105,7 @@ class Executor:
     def _output(self, name: str) -> Target:
         def send(rows: pl.DataFrame) -> None:
             self._ledger.add(name, "sent", rows.height)
-            self._emit(name, rows.drop(CLOCK, strict=False))
+            self._emit(name, rows.drop(CLOCK) if CLOCK in rows.columns else rows)
 
         return send
 

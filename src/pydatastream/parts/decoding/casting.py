@@ -18,6 +18,8 @@ def converted(rows: pl.DataFrame, schema: pl.Schema) -> tuple[pl.DataFrame, pl.S
     >>> rows["n"].to_list(), errors.to_list()
     ([1, None], [None, 'n: "x" is not an int'])
     """
+    if rows.schema == schema:
+        return rows, None
     columns = [read(rows[name], dtype) for name, dtype in schema.items()]
     found = [_errors(rows[one.name], one) for one in columns]
     errors = [one for one in found if one is not None]

@@ -23,7 +23,7 @@ class KafkaMessages:
     topic: str
     most: int
     """The most bytes of a message that the topic takes."""
-    body: Sequence[str]
+    body: list[str]
     encoder: Encoder
     key: str | None
     headers: Mapping[str, str]
@@ -31,7 +31,8 @@ class KafkaMessages:
 
     def of(self, rows: pl.DataFrame) -> Iterator[Message]:
         """A message for each row, when it is asked for; `RowError` for those that are too long."""
-        values: list[bytes | None] = [*self.encoder.encode_messages(rows.select(self.body))]
+        body = rows if rows.columns == self.body else rows.select(self.body)
+        values: list[bytes | None] = [*self.encoder.encode_messages(body)]
         if self.deleted:
             gone = rows[self.deleted].fill_null(value=False)
             values = [None if one else value for one, value in zip(gone, values, strict=True)]

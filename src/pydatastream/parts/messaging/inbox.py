@@ -14,6 +14,8 @@ from pydatastream.parts.decoding.sifting import KEPT, set_aside
 Place = Callable[[int], str]
 """Where the n-th of some messages stands, in words: "offset 17"."""
 
+_NONE = pl.DataFrame()
+
 Payloads = Sequence[bytes | None]
 """None: a message without payload, whose row has what came beside it and nulls."""
 
@@ -40,8 +42,8 @@ class Inbox:
         `beside` has one value per message for each column that is wanted beside the payload;
         text comes as text or as bytes, which may turn out to be no text.
         """
-        given = pl.DataFrame([(beside or {})[name].alias(name) for name in self._beside])
-        columns, errors = converted(given, self._beside)
+        given = [(beside or {})[name].alias(name) for name in self._beside]
+        columns, errors = converted(pl.DataFrame(given), self._beside) if given else (_NONE, None)
         if errors is None:
             decoded, died = self._decode(payloads)
             if not died:
