@@ -138,11 +138,12 @@ class Checkpoint:
             self._db.execute(once, (epoch.number, json.dumps(epoch.record)))
         fault_point("checkpoint.after_intent")
 
-    def withdraw(self, epoch: int) -> None:
-        """The epoch never was: no sink has shown it, and its rows are others' now."""
+    def empty(self) -> None:
+        """Nothing is in the epoch on record: its rows are others' now."""
         with self._transaction():
             self._check_owner()
-            self._db.execute("delete from intent where epoch = ?", (epoch,))
+            self._db.execute("update intent set record = ?", (json.dumps({"events": []}),))
+            self._db.execute("delete from refused")
 
     def refuse(self, epoch: int, output: str, letters: str) -> None:
         """Record the dead letters of rows that an output refuses, before it shows the others."""
@@ -242,8 +243,7 @@ class Checkpoint:
 
     def _check_owner(self) -> None:
         if self._meta("generation") != str(self.generation):
-            what = "another run has taken over this checkpoint"
-            raise CheckpointError(what, where=str(self.path))
+            raise CheckpointError("another run has taken over", where=str(self.path))
 
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("select value from meta where key = ?", (key,)).fetchone()

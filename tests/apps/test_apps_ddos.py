@@ -115,13 +115,15 @@ def test_from_a_file_by_redis_to_alarms(redis, attacked, tmp_path):
     assert labelled == pl.read_csv(attacked)["is_attack"].sum()
 
 
+@pytest.mark.parametrize("fault", ["epoch.intended:kill:2", "epoch.published_one:kill:7"])
 def test_what_a_killed_worker_held_is_taken_over_and_with_what_it_knows_itself_all_count_once(
-    redis, attacked, tmp_path
+    redis, attacked, tmp_path, fault
 ):
-    """It dies with an epoch on record, and comes back when another has taken that over."""
+    """It dies with an epoch on record, and comes back when another has taken that over. If its
+    first output, the stream of alarms, has shown the epoch, the windows still count it once."""
     quick = {"SOURCE_CLAIM_AFTER": "2s", "SOURCE_IDLE_TIMEOUT": "4s"}
     two = Worker(redis, tmp_path, "two", **quick)
-    one = Worker(redis, tmp_path, "one", **quick, PDS_FAULT="epoch.intended:kill:2")
+    one = Worker(redis, tmp_path, "one", **quick, PDS_FAULT=fault)
     try:
         until(lambda: redis.cli("XINFO", "CONSUMERS", "network_traffic", "ddos").count("name") >= 2)
         ran = send(redis, "--records", "all", "--delay", 0, "--csv-path", attacked)

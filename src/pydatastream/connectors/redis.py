@@ -40,9 +40,9 @@ class RedisSource(RedisPlace, MessageSource):
     deleted). With `group` several workers share a stream; each needs a `consumer` name that it
     keeps. What a worker has read stays pending until its epoch is published, so it is read again
     after a crash; what is pending for longer than `claim_after` another worker takes over. Who
-    died and comes back leaves to the others what they took. What it had published and not yet
-    acknowledged when it died, or stood still for so long, is there twice then; if its checkpoint
-    does not know that all was published, it stops and says so. A list is replayable too: values
+    died and comes back goes on, and leaves to the others what they took; an output that had shown
+    some of it, of which Redis had not yet heard, has that twice. So it is for who stands still for
+    so long. A list is replayable too: values
     are removed, and counted in the key {<list>}:pds:read:<list>, when their epoch is published;
     others may only push at its end. A channel keeps nothing: what is published while nobody
     listens is lost; with a checkpoint, what was heard is spooled. The server must keep what it

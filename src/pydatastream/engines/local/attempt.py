@@ -32,7 +32,7 @@ from pydatastream.engines.local.ledger import Ledger
 from pydatastream.engines.local.outlets import Outlet
 from pydatastream.engines.local.publishing import Publisher
 from pydatastream.engines.local.reading import SourceThread, claims
-from pydatastream.engines.local.recovery import agree, check_plan, withdrawing
+from pydatastream.engines.local.recovery import agree, check_plan, emptying
 from pydatastream.engines.local.report import RunReport, memory_bytes
 from pydatastream.engines.local.rereading import read_again
 from pydatastream.engines.local.retry import Backoff
@@ -167,8 +167,8 @@ class Attempt:
     def _resume(self, saved: Saved) -> None:
         offsets = {node.name: dict(saved.offsets.get(node.name, {})) for node in self.plan.sources}
         self._open = opener(self._store.path if self._store else None)
-        if saved.intent is not None:
-            with withdrawing(self._store, saved.intent.number, self._outlets):
+        if self._store is not None and saved.intent is not None:
+            with emptying(self._store):
                 self._replay(saved.intent)
             self._work.move(offsets)
             self._end_epoch()

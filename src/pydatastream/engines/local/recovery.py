@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pydatastream.checkpoints import Checkpoint, Saved
-from pydatastream.core.errors import BeginAgain, CheckpointError, SinkLost, SourceGap
+from pydatastream.core.errors import BeginAgain, CheckpointError, SinkLost
 from pydatastream.core.plan import Plan
 from pydatastream.engines.local.outlets import Outlet
 
@@ -38,23 +38,15 @@ def agree(saved: Saved, outlets: Mapping[str, Outlet]) -> None:
 
 
 @contextmanager
-def withdrawing(
-    store: Checkpoint | None, epoch: int, outlets: Mapping[str, Outlet]
-) -> Iterator[None]:
-    """While an epoch is read again: if its rows are others' now, it is begun no more.
+def emptying(store: Checkpoint) -> Iterator[None]:
+    """While an epoch is read again: if its rows are others' now, it is one without rows.
 
-    What a sink has shown of it cannot be taken back, and the others show it too: a person decides.
+    An output that had shown it keeps what it has, the others show nothing of it.
     """
     try:
         yield
-    except BeginAgain as error:
-        shown = [name for name, one in outlets.items() if (one.published or 0) >= epoch]
-        if shown or store is None:
-            raise SourceGap(
-                f"{error.what}, though output {', '.join(shown)} has shown it: it counts twice",
-                hint="begin afresh with another checkpoint; a longer wait makes this seldom",
-            ) from None
-        store.withdraw(epoch)
+    except BeginAgain:
+        store.empty()
         raise
 
 
