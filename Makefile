@@ -21,7 +21,7 @@ demo: $(VENV)/.installed ## run the main job on real sensor data
 	@$(BIN)/pds demo
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/pytest -n 2 --dist loadgroup --again
+	@$(BIN)/pytest -n 2 --dist loadgroup --again --timeout 900
 
 check: $(VENV)/.dev ## lint, format, types, floors, doctests, generated files
 	@$(BIN)/ruff check --quiet .

@@ -72,7 +72,8 @@ def pytest_cmdline_main(config):
         return code
     print(f"\n{len(failed)} failed beside others, and run once more, alone:", *failed, sep="\n  ")
     sys.stdout.flush()
-    return subprocess.run([sys.executable, "-m", "pytest", *failed], check=False).returncode
+    alone = [sys.executable, "-m", "pytest", f"--timeout={config.getoption('timeout') or 0}"]
+    return subprocess.run([*alone, *failed], check=False).returncode
 
 
 def _without_group(nodeid: str) -> str:
