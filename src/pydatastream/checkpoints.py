@@ -243,7 +243,7 @@ class Checkpoint:
 
     def _check_owner(self) -> None:
         if self._meta("generation") != str(self.generation):
-            raise CheckpointError("another run has taken over", where=str(self.path))
+            raise CheckpointError("another run has taken over the checkpoint", where=str(self.path))
 
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("select value from meta where key = ?", (key,)).fetchone()
